@@ -34,6 +34,7 @@ from .components.gammapy import (
     MapGeometry as MapGeometry,
     ModelComparison as ModelComparison,
     ModelFile as ModelFile,
+    NormRange as NormRange,
     ObservationIds as ObservationIds,
     PhaseBackground as PhaseBackground,
     ProfileLikelihood as ProfileLikelihood,

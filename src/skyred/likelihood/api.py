@@ -98,6 +98,7 @@ def flux_points(
     n_sigma_sensitivity: float = 5,
     reoptimize: bool = False,
     norm: Any = None,
+    sum_over_energy_groups: bool = False,
     allow_multiple_telescopes: bool = False,
     check: bool = False,
     tasks: Tasks = SERIAL_TASKS,
@@ -123,6 +124,8 @@ def flux_points(
         Whether to fit the free parameters of the other models again in each bin.
     norm : gammapy.modeling.Parameter or dict, optional
         Start, limits and scan values of the norm.
+    sum_over_energy_groups : bool
+        Whether to sum the counts in each bin over energy before the fit.
     allow_multiple_telescopes : bool
         Whether datasets of different telescopes may be combined.
     check : bool
@@ -170,6 +173,7 @@ def flux_points(
         n_sigma_sensitivity=n_sigma_sensitivity,
         reoptimize=reoptimize,
         norm=norm,
+        sum_over_energy_groups=sum_over_energy_groups,
         allow_multiple_telescopes=allow_multiple_telescopes,
     )
     return estimator.run(all_datasets)
@@ -188,6 +192,9 @@ def light_curve(
     n_sigma_sensitivity: float = 5,
     reoptimize: bool = False,
     norm: Any = None,
+    sum_over_energy_groups: bool = False,
+    stack_over_time_interval: bool = False,
+    atol: u.Quantity | str = "1e-6 s",
     check: bool = False,
     tasks: Tasks = SERIAL_TASKS,
 ) -> LightCurveData:
@@ -218,6 +225,12 @@ def light_curve(
         Whether to fit the free parameters of the other models again in each bin.
     norm : gammapy.modeling.Parameter or dict, optional
         Start, limits and scan values of the norm.
+    sum_over_energy_groups : bool
+        Whether to sum the counts in each bin over energy before the fit.
+    stack_over_time_interval : bool
+        Whether to stack the datasets in each interval before the fit.
+    atol : Quantity or str
+        Time by which datasets may extend beyond an interval that they belong to.
     check : bool
         Whether to compare every source with gammapy's own evaluation first.
     tasks : Tasks
@@ -234,9 +247,12 @@ def light_curve(
     FitError
         If the source does not exist, a dataset has no counts or no good time intervals, the
         intervals are not valid, or the energy axes of the datasets are not sections of one axis.
+        If both `stack_over_time_interval` and `reoptimize` are set.
     ModelError
         If no dataset lies fully in any interval.
     """
+    from astropy import units as u
+
     from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
     from skyred.likelihood.flux.intervals import select_intervals
     from skyred.likelihood.flux.light_curve import CompiledLightCurveEstimator
@@ -244,6 +260,8 @@ def light_curve(
 
     all_datasets = _as_datasets(datasets)
     model = find_source(all_datasets, source)
+    if stack_over_time_interval and reoptimize:
+        raise FitError("stack_over_time_interval cannot be combined with reoptimize")
     points_estimator = CompiledFluxPointsEstimator(
         check=check,
         tasks=tasks,
@@ -255,10 +273,12 @@ def light_curve(
         n_sigma_sensitivity=n_sigma_sensitivity,
         reoptimize=reoptimize,
         norm=norm,
+        sum_over_energy_groups=sum_over_energy_groups,
     )
-    return CompiledLightCurveEstimator(points_estimator).run(
-        all_datasets, select_intervals(all_datasets, intervals, start)
+    estimator = CompiledLightCurveEstimator(
+        points_estimator, stack_over_time_interval, u.Quantity(atol).to_value("s")
     )
+    return estimator.run(all_datasets, select_intervals(all_datasets, intervals, start))
 
 
 def flux_profile(

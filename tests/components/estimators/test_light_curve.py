@@ -77,6 +77,45 @@ class TestSpectra:
         total = [sum(livetimes[:3]), *livetimes[3:]]
         np.testing.assert_allclose(product.details["livetime"], total, rtol=1e-9)
 
+    def test_stacked_nights_agree_with_gammapy(self, spectra: Datasets) -> None:
+        options = {"stack_over_time_interval": True, "columns": LIMITS}
+        product = estimate_light_curve(spectra, by="night", **options)
+        ranges = time_ranges(spectra)
+        expected = comparison.light_curve_by_gammapy(
+            spectra,
+            "pks",
+            energy_edges=[0.4, 20] * u.TeV,
+            time_intervals=[(ranges[0][0], ranges[2][1]), ranges[3], ranges[4]],
+            stack_over_time_interval=True,
+            selection_optional=LIMITS,
+        )
+        comparison.assert_same(product.flux, expected)
+        assert product.flux.counts.geom.axes["dataset"].center.tolist() == ["stacked"]
+
+    def test_counts_summed_over_energy_agree_with_gammapy(self, spectra: Datasets) -> None:
+        two_runs = Datasets(spectra[:2])
+        options = {"energy_edges": EDGES, "sum_over_energy_groups": True}
+        flux = estimate_light_curve(two_runs, **options).flux
+        expected = comparison.light_curve_by_gammapy(two_runs, "pks", **options)
+        comparison.assert_same(flux, expected)
+
+    def test_tolerance_extends_an_interval(self, spectra: Datasets) -> None:
+        start, stop = time_ranges(spectra)[0]
+        interval = Interval(start=start + 20 * u.s, stop=stop - 20 * u.s)
+        options = {"by": "interval", "intervals": [interval], "atol": "30 s"}
+        product = estimate_light_curve(spectra, **options)
+        expected = comparison.light_curve_by_gammapy(
+            spectra,
+            "pks",
+            energy_edges=[0.4, 20] * u.TeV,
+            time_intervals=[(interval.start.time, interval.stop.time)],
+            atol="30 s",
+        )
+        comparison.assert_same(product.flux, expected)
+        assert product.details["reason"].tolist() == [""]
+        with pytest.raises(ModelError, match="none of the 5 datasets is fully inside"):
+            estimate_light_curve(spectra, **{**options, "atol": "10 s"})
+
     def test_counts_and_dataset_names_have_the_same_order(self, spectra: Datasets) -> None:
         # gammapy sorts the names, but not the counts
         names = ["c", "a", "b"]

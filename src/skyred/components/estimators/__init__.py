@@ -7,6 +7,7 @@ from skyred.components.estimators.flux_points import FluxPoints
 from skyred.components.estimators.flux_profile import FluxProfile
 from skyred.components.estimators.light_curve import LightCurve
 from skyred.components.estimators.model_comparison import ModelComparison
+from skyred.components.estimators.norm_range import NormRange
 from skyred.components.estimators.profile_likelihood import ProfileLikelihood
 from skyred.components.estimators.profile_shapes import Line, Rings
 from skyred.components.estimators.residuals import Residuals
@@ -24,6 +25,7 @@ __all__ = [
     "LightCurve",
     "Line",
     "ModelComparison",
+    "NormRange",
     "ProfileLikelihood",
     "Residuals",
     "Rings",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from skyred.fields import energy_edges, option
+from skyred.components.estimators.norm_range import NormRange
+from skyred.fields import energy_edges, nested_object, option
 
 OPTIONAL_COLUMNS = ("errn-errp", "ul", "scan", "sensitivity")
 
@@ -79,3 +80,52 @@ def n_sigma_sensitivity_option() -> Any:
         The option.
     """
     return option(5.0, min=0.1, doc="Significance that defines the sensitivity, in sigma.")
+
+
+def norm_option() -> Any:
+    """Declare the option of the limits and the scan of the norm.
+
+    Returns
+    -------
+    Any
+        The option.
+    """
+    doc = "Limits of the norm in each bin, and the norms of the scan."
+    return nested_object(NormRange, None, doc=doc)
+
+
+def sum_over_energy_groups_option() -> Any:
+    """Declare the option to sum counts over energy (``sum_over_energy_groups`` of gammapy).
+
+    Returns
+    -------
+    Any
+        The option.
+    """
+    return option(
+        False,
+        doc="Whether the counts in each bin are summed over energy before the fit, so that the "
+        "shape of the spectrum within a bin has no effect.",
+    )
+
+
+def shared_settings(estimator: Any) -> dict[str, Any]:
+    """Return the options that flux estimators share, as arguments of skyred's functions.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        The estimator.
+
+    Returns
+    -------
+    dict of str to object
+        The arguments: confidence levels, optional columns and norm.
+    """
+    return {
+        "selection_optional": list(estimator.columns),
+        "n_sigma": estimator.n_sigma,
+        "n_sigma_ul": estimator.n_sigma_ul,
+        "n_sigma_sensitivity": estimator.n_sigma_sensitivity,
+        "norm": None if estimator.norm is None else estimator.norm.settings(),
+    }

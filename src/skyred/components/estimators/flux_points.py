@@ -19,10 +19,20 @@ from skyred.components.estimators.checks import (
 from skyred.components.estimators.flux_options import (
     columns_option,
     n_sigma_option,
+    n_sigma_sensitivity_option,
     n_sigma_ul_option,
+    norm_option,
     reoptimize_option,
+    shared_settings,
+    sum_over_energy_groups_option,
 )
-from skyred.components.estimators.scripted import energy_edges_argument, non_default_arguments
+from skyred.components.estimators.norm_range import NormRange
+from skyred.components.estimators.scripted import (
+    CONFIDENCE_LEVELS,
+    energy_edges_argument,
+    non_default_arguments,
+    norm_arguments,
+)
 from skyred.errors import Problem
 from skyred.fields import energy_edges, option
 from skyred.interfaces import SERIAL_TASKS, Chain, Estimator, Product, Tasks, component
@@ -169,6 +179,9 @@ class FluxPoints(Estimator):
     reoptimize: bool = reoptimize_option()
     n_sigma: float = n_sigma_option()
     n_sigma_ul: float = n_sigma_ul_option()
+    n_sigma_sensitivity: float = n_sigma_sensitivity_option()
+    norm: NormRange | None = norm_option()
+    sum_over_energy_groups: bool = sum_over_energy_groups_option()
 
     def validate(self) -> Iterable[Problem]:
         """Check that the energy edges increase.
@@ -223,10 +236,9 @@ class FluxPoints(Estimator):
             datasets,
             self.source,
             self.energy_edges,
-            selection_optional=list(self.columns),
             reoptimize=self.reoptimize,
-            n_sigma=self.n_sigma,
-            n_sigma_ul=self.n_sigma_ul,
+            sum_over_energy_groups=self.sum_over_energy_groups,
+            **shared_settings(self),
             allow_multiple_telescopes=True,  # all data entries are combined
             tasks=tasks,
         )
@@ -300,7 +312,13 @@ def flux_arguments(estimator: Any, script: Script) -> list[str]:
     arguments = [f"source={literal(estimator.source)}"]
     arguments += energy_edges_argument(script, estimator.label, estimator.energy_edges)
     arguments.append(f"selection_optional={literal(estimator.columns)}")
-    return arguments + non_default_arguments(estimator, "reoptimize", "n_sigma", "n_sigma_ul")
+    return (
+        arguments
+        + norm_arguments(estimator)
+        + non_default_arguments(
+            estimator, "reoptimize", "sum_over_energy_groups", *CONFIDENCE_LEVELS
+        )
+    )
 
 
 def _warn_about_moved_edges(

@@ -20,13 +20,19 @@ from skyred.components.estimators.flux_options import (
     columns_option,
     energy_edges_option,
     n_sigma_option,
+    n_sigma_sensitivity_option,
     n_sigma_ul_option,
+    norm_option,
+    shared_settings,
 )
 from skyred.components.estimators.mosaic import select_maps
+from skyred.components.estimators.norm_range import NormRange
 from skyred.components.estimators.profile_shapes import Line, Rings
 from skyred.components.estimators.scripted import (
+    CONFIDENCE_LEVELS,
     energy_edges_argument,
     non_default_arguments,
+    norm_arguments,
     write_map,
     write_without_sources,
 )
@@ -188,6 +194,8 @@ class FluxProfile(Estimator):
     columns: tuple[str, ...] = columns_option()
     n_sigma: float = n_sigma_option()
     n_sigma_ul: float = n_sigma_ul_option()
+    n_sigma_sensitivity: float = n_sigma_sensitivity_option()
+    norm: NormRange | None = norm_option()
 
     def validate(self) -> Iterable[Problem]:
         """Check that the energy edges increase, and that either a line or rings are set.
@@ -263,9 +271,7 @@ class FluxProfile(Estimator):
             self.energy_edges,
             background_sources=self.background_sources,
             distance=shape.axis(),
-            selection_optional=list(self.columns),
-            n_sigma=self.n_sigma,
-            n_sigma_ul=self.n_sigma_ul,
+            **shared_settings(self),
         )
         if all(profile.reasons):
             message = f"{self.label}: no flux could be estimated: {profile.reasons[0]}"
@@ -302,7 +308,7 @@ class FluxProfile(Estimator):
             script.body.add('edges = dataset.counts.geom.axes["energy"].edges[[0, -1]]')
             options.append("energy_edges=edges")
         options.append(f"selection_optional={literal(self.columns)}")
-        options += non_default_arguments(self, "n_sigma", "n_sigma_ul")
+        options += norm_arguments(self) + non_default_arguments(self, *CONFIDENCE_LEVELS)
         script.body.add(
             f"estimator = FluxProfileEstimator({', '.join(options)})",
             "profile = estimator.run(dataset)",

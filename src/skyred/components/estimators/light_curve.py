@@ -17,11 +17,21 @@ from skyred.components.estimators.flux_options import (
     columns_option,
     energy_edges_option,
     n_sigma_option,
+    n_sigma_sensitivity_option,
     n_sigma_ul_option,
+    norm_option,
     reoptimize_option,
+    shared_settings,
+    sum_over_energy_groups_option,
 )
 from skyred.components.estimators.flux_points import flux_arguments
-from skyred.components.estimators.scripted import write_nights, write_runs, write_time_bins
+from skyred.components.estimators.norm_range import NormRange
+from skyred.components.estimators.scripted import (
+    non_default_arguments,
+    write_nights,
+    write_runs,
+    write_time_bins,
+)
 from skyred.components.estimators.times import livetime, times_of_cut_runs
 from skyred.components.intervals import Interval, interval_problems
 from skyred.errors import Problem, SkyredWarning
@@ -75,6 +85,17 @@ class LightCurve(Estimator):
     reoptimize: bool = reoptimize_option()
     n_sigma: float = n_sigma_option()
     n_sigma_ul: float = n_sigma_ul_option()
+    n_sigma_sensitivity: float = n_sigma_sensitivity_option()
+    norm: NormRange | None = norm_option()
+    sum_over_energy_groups: bool = sum_over_energy_groups_option()
+    stack_over_time_interval: bool = option(
+        False, doc="Whether the datasets in each interval are stacked before the fit."
+    )
+    atol: u.Quantity = quantity(
+        "1e-6 s",
+        min="0 s",
+        doc="Time by which datasets may extend beyond an interval that they belong to.",
+    )
 
     def validate(self) -> Iterable[Problem]:
         """Check the energy edges, and that intervals are set if they are required.
@@ -100,6 +121,12 @@ class LightCurve(Estimator):
             )
             yield Problem(("intervals",), message, "set exactly one of them")
         yield from interval_problems("intervals", self.intervals)
+        if self.stack_over_time_interval and self.reoptimize:
+            yield Problem(
+                ("stack_over_time_interval",),
+                "cannot be combined with reoptimize",
+                "remove one of them: the backgrounds of stacked datasets are not fitted again",
+            )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems with the source, the stacker, the energies and the intervals.
@@ -177,10 +204,11 @@ class LightCurve(Estimator):
             time_bins,
             self.energy_edges,
             start=None if self.start is None else self.start.time,
-            selection_optional=list(self.columns),
             reoptimize=self.reoptimize,
-            n_sigma=self.n_sigma,
-            n_sigma_ul=self.n_sigma_ul,
+            sum_over_energy_groups=self.sum_over_energy_groups,
+            stack_over_time_interval=self.stack_over_time_interval,
+            atol=self.atol,
+            **shared_settings(self),
             tasks=tasks,
         )
         if self.by == "run" and len(light_curve_data.reasons) < 2:
@@ -209,6 +237,9 @@ class LightCurve(Estimator):
             arguments.append(f"time_intervals={write_nights(script)}")
         else:
             arguments.append(f"time_intervals={write_runs(script)}")
+        arguments += non_default_arguments(self, "stack_over_time_interval")
+        if not self._is_default("atol", self.atol):
+            arguments.append(f"atol={script.quantity(self.atol)}")
         script.body.add(
             f"estimator = LightCurveEstimator({', '.join(arguments)})",
             "light_curve = estimator.run(datasets)",

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from skyred.fields import Instant
 
+CONFIDENCE_LEVELS = ("n_sigma", "n_sigma_ul", "n_sigma_sensitivity")
+
 
 def write_map(script: Script) -> str:
     """Write the variable ``dataset``, the map dataset of an estimator, and return its name.
@@ -312,3 +314,20 @@ def write_nights(script: Script) -> str:
             'intervals.append(Time(bounds, format="mjd", scale="tt"))',
         )
     return "intervals"
+
+
+def norm_arguments(estimator: Any) -> list[str]:
+    """Return the argument for the option `norm`, as code.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        The estimator.
+
+    Returns
+    -------
+    list of str
+        The argument; empty without limits or a scan.
+    """
+    settings = {} if estimator.norm is None else estimator.norm.settings()
+    return [f"norm={literal(settings)}"] if settings else []

@@ -31,6 +31,7 @@ from skyred.likelihood.flux.reference import (
 from skyred.likelihood.flux.refit import Refit, refit_likelihood
 from skyred.likelihood.flux.second_axis import aligned_axes
 from skyred.likelihood.flux.slices import EnergySlices, Slice, can_slice
+from skyred.likelihood.flux.summed_datasets import images_between
 from skyred.likelihood.likelihood import Likelihood
 from skyred.likelihood.priors import priors_of_other_models
 from skyred.likelihood.shared_values import names_sharing_values, share_values
@@ -224,6 +225,8 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             bins in the range.
         """
         spectral = self.model.spectral_model
+        if self.sum_over_energy_groups and self.is_compiled:
+            return self._fit_summed_bin(datasets, energy_min, energy_max)
         if not self.is_compiled:
             # if the sign changes in the bin, gammapy's estimator emits a warning
             self.sign = flux_sign(spectral, energy_min, energy_max) or 1
@@ -246,6 +249,22 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         if self.reoptimize:
             fitted = self._reoptimise(datasets, energy_min, energy_max, fitted.norm)
         return self.columns.with_counts(slices, self.columns.row(fitted))
+
+    def _fit_summed_bin(
+        self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity
+    ) -> Row:
+        """Fit the norm to the counts of a bin, which are summed over energy as in gammapy."""
+        all_slices = self.slices.between(energy_min, energy_max, datasets.names)
+        if not all_slices or not any(dataset_slice.n_bins for dataset_slice in all_slices):
+            return self.columns.fit_row(all_slices)
+        ranges = u.Quantity([dataset_slice.edges for dataset_slice in all_slices])
+        edges = u.Quantity([ranges.min(), ranges.max()])
+        images = images_between(datasets, *edges)
+        options = {**self.options, "sum_over_energy_groups": False, "energy_edges": edges}
+        estimator = type(self)(self.check, **options)
+        estimator.prepare(images)
+        estimator.columns = attrs.evolve(estimator.columns, scans=self.columns.scans)
+        return estimator.fit_norm(images, *edges)
 
     def _row_without_reference(self, slices: list[Slice], low: u.Quantity, high: u.Quantity) -> Row:
         message = f"{self.model.name}: no flux point from {low:.4g} to {high:.4g}: {NO_REFERENCE}"

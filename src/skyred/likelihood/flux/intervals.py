@@ -106,13 +106,15 @@ class TimeSpans:
             times.append([start.min(), stop.max()])
         return cls(tuple(datasets.names), np.array(times))
 
-    def datasets_within(self, interval: Array) -> list[str]:
+    def datasets_within(self, interval: Array, atol: float = TIME_TOLERANCE) -> list[str]:
         """Return the datasets that are fully inside an interval, as `Datasets.select_time` does.
 
         Parameters
         ----------
         interval : array
             Start and stop in seconds, shape (2,).
+        atol : float
+            Time in seconds by which datasets may extend beyond the interval.
 
         Returns
         -------
@@ -120,16 +122,18 @@ class TimeSpans:
             Names of the datasets.
         """
         low, high = self.times.T
-        is_within = (low >= interval[0] - TIME_TOLERANCE) & (high <= interval[1] + TIME_TOLERANCE)
+        is_within = (low >= interval[0] - atol) & (high <= interval[1] + atol)
         return [name for name, selected in zip(self.names, is_within, strict=True) if selected]
 
-    def datasets_partly_within(self, interval: Array) -> list[str]:
+    def datasets_partly_within(self, interval: Array, atol: float = TIME_TOLERANCE) -> list[str]:
         """Return the datasets that are only partly inside an interval.
 
         Parameters
         ----------
         interval : array
             Start and stop in seconds, shape (2,).
+        atol : float
+            Time in seconds by which datasets may extend beyond the interval.
 
         Returns
         -------
@@ -138,7 +142,7 @@ class TimeSpans:
         """
         low, high = self.times.T
         overlaps = (low < interval[1] - TIME_TOLERANCE) & (high > interval[0] + TIME_TOLERANCE)
-        within = set(self.datasets_within(interval))
+        within = set(self.datasets_within(interval, atol))
         candidates = zip(self.names, overlaps, strict=True)
         return [name for name, selected in candidates if selected and name not in within]
 

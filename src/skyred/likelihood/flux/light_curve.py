@@ -15,13 +15,14 @@ from gammapy.maps import MapAxis, TimeMapAxis
 from skyred.errors import ModelError
 from skyred.likelihood.flux.columns import FluxColumns, Row
 from skyred.likelihood.flux.flux_points import Bin, CompiledFluxPointsEstimator
-from skyred.likelihood.flux.intervals import TimeSpans, reference_time
+from skyred.likelihood.flux.intervals import TIME_TOLERANCE, TimeSpans, reference_time
 from skyred.likelihood.flux.second_axis import (
     FluxPointsBuilder,
     aligned_axes,
     missing_reasons,
     rounded_energy_axis,
 )
+from skyred.likelihood.flux.summed_datasets import STACKED, stack_datasets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,9 +65,15 @@ class CompiledLightCurveEstimator:
     ----------
     points_estimator : CompiledFluxPointsEstimator
         Estimator that fits the norms, with its options.
+    stack : bool
+        Whether the datasets in each interval are stacked before the fit.
+    atol : float
+        Time in seconds by which datasets may extend beyond their interval.
     """
 
     points_estimator: CompiledFluxPointsEstimator
+    stack: bool = False
+    atol: float = TIME_TOLERANCE
 
     def run(self, datasets: Datasets, intervals: Array) -> LightCurveData:
         """Estimate the light curve; datasets and models are left unchanged.
@@ -95,20 +102,24 @@ class CompiledLightCurveEstimator:
         """
         axes = aligned_axes(datasets)
         spans = TimeSpans.from_datasets(datasets)
-        names_by_interval = [spans.datasets_within(interval) for interval in intervals]
+        names_by_interval = [spans.datasets_within(interval, self.atol) for interval in intervals]
         if not any(names_by_interval):
             raise ModelError(_no_dataset_message(datasets, len(names_by_interval)))
         self.points_estimator.prepare(datasets)
         edges = self.points_estimator.energy_edges
         rows = self._fit_intervals(datasets, names_by_interval)
+        used_names = {
+            name for names in names_by_interval if self._has_source(names) for name in names
+        }
         reasons = []
         for interval_rows, names, interval in zip(rows, names_by_interval, intervals, strict=True):
             missing = (
                 missing_reasons(interval_rows, edges) if self._has_source(names) else NO_SOURCE
             )
-            reasons.append(_describe_gaps(missing, names, spans.datasets_partly_within(interval)))
+            partly_within = spans.datasets_partly_within(interval, self.atol)
+            reasons.append(_describe_gaps(missing, names, partly_within))
         return LightCurveData(
-            self._build_flux_points(datasets, axes, rows, intervals),
+            self._build_flux_points(datasets, axes, rows, intervals, used_names),
             tuple(tuple(names) for names in names_by_interval),
             tuple(reasons),
         )
@@ -125,7 +136,12 @@ class CompiledLightCurveEstimator:
             if self._has_source(names)
             for energy_range in energy_ranges
         ]
-        rows = iter(self.points_estimator.fit_norms(datasets, bins))
+        fits = (
+            self._fit_stacked(datasets, bins)
+            if self.stack
+            else (self.points_estimator.fit_norms(datasets, bins))
+        )
+        rows = iter(fits)
         return [
             [
                 next(rows) if self._has_source(names) else columns.missing_row()
@@ -134,23 +150,42 @@ class CompiledLightCurveEstimator:
             for names in names_by_interval
         ]
 
+    def _fit_stacked(self, datasets: Datasets, bins: list[Bin]) -> list[Row]:
+        """Return the rows of bins, whose datasets are stacked."""
+        options = self.points_estimator.check, self.points_estimator.options
+        estimator = CompiledFluxPointsEstimator(options[0], **options[1])
+        stacked: dict[tuple[str, ...], Datasets] = {}  # only those of the current interval
+        rows = []
+        for fitted_bin in bins:
+            names = tuple(fitted_bin.datasets)
+            if names not in stacked:
+                stacked = {names: stack_datasets(datasets, names)}
+                estimator.prepare(stacked[names])
+            energies = fitted_bin.energy_min, fitted_bin.energy_max
+            rows.append(estimator.fit_norm(stacked[names], *energies))
+        return rows
+
     def _has_source(self, names: list[str]) -> bool:
         allowed = self.points_estimator.model.datasets_names
         return bool(names) and (allowed is None or bool(set(names) & set(allowed)))
 
     def _build_flux_points(
-        self, datasets: Datasets, axes: list[MapAxis], rows: list[list[Row]], intervals: Array
+        self,
+        datasets: Datasets,
+        axes: list[MapAxis],
+        rows: list[list[Row]],
+        intervals: Array,
+        names: set[str],
     ) -> FluxPoints:
         start, stop = intervals.T * u.s
         time = TimeMapAxis(edges_min=start, edges_max=stop, reference_time=reference_time())
         energy = rounded_energy_axis(axes, self.points_estimator.energy_edges)
+        dataset_names = [STACKED] if self.stack else datasets.names
         builder = FluxPointsBuilder(
-            time, energy, datasets.names, FluxColumns.from_estimator(self.points_estimator)
+            time, energy, dataset_names, FluxColumns.from_estimator(self.points_estimator)
         )
-        names = {
-            name for interval_rows in rows for row in interval_rows for name in row["datasets"]
-        }
-        gti = Datasets([dataset for dataset in datasets if dataset.name in names]).gti
+        used = [dataset for dataset in datasets if dataset.name in names]
+        gti = Datasets(used).gti
         return builder.build(rows, self.points_estimator.reference_spectrum(), gti)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import numpy as np
 from astropy import units as u
 
 from skyred.components.estimators.checks import source_problems
@@ -24,9 +22,10 @@ from skyred.components.estimators.scripted import (
     write_map,
     write_maps,
 )
+from skyred.components.estimators.ts_map_input import require_same_pixels, with_known_background
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_submodel, submodel_problems
-from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
+from skyred.errors import ExportError, ModelError, Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import SERIAL_TASKS, Chain, Tasks, component
 from skyred.scripting import literal
@@ -41,6 +40,17 @@ if TYPE_CHECKING:
 
 OPTIONAL_COLUMNS = ("errn-errp", "ul", "sensitivity")
 SUBMODELS = ("spatial", "spectral")
+# options that are arguments of gammapy's estimator
+SAME_OPTIONS = (
+    "sum_over_energy_groups",
+    "n_sigma",
+    "n_sigma_ul",
+    "n_sigma_sensitivity",
+    "downsampling_factor",
+    "threshold",
+    "rtol",
+    "max_niter",
+)
 
 
 @attrs.define(eq=False)
@@ -106,6 +116,34 @@ class TSMap(MapEstimator):
     sum_over_energy_groups: bool = option(
         True, doc="Whether counts are summed over energy before the fit, as in gammapy by default."
     )
+    downsampling_factor: int | None = option(
+        None,
+        type=int,
+        min=2,
+        max=8,
+        doc="Number of pixels along each axis (2, 4 or 8) that are combined before the fit, to "
+        "save time; the maps are then interpolated.",
+    )
+    threshold: float | None = option(
+        None,
+        type=float,
+        doc="TS of an initial estimate of the flux above which the flux is fitted; below it, the "
+        "maps contain the estimate. By default, the flux is fitted in all pixels.",
+    )
+    rtol: float | None = option(
+        None,
+        type=float,
+        min=1e-12,
+        max=0.5,
+        doc="Relative precision at which searches for fluxes, errors and limits stop; by default "
+        "1e-7 of the error of the flux, which is more precise than gammapy's default of 0.01.",
+    )
+    max_niter: int = option(
+        100,
+        min=1,
+        doc="Highest number of steps of the fit; the map success is false where it needs more, and "
+        "errors and limits are NaN.",
+    )
     columns: tuple[str, ...] = option(
         (),
         choices=OPTIONAL_COLUMNS,
@@ -115,6 +153,22 @@ class TSMap(MapEstimator):
     n_sigma: float = n_sigma_option()
     n_sigma_ul: float = n_sigma_ul_option()
     n_sigma_sensitivity: float = n_sigma_sensitivity_option()
+
+    def validate(self) -> Iterable[Problem]:
+        """Check the energy edges and the downsampling factor.
+
+        Yields
+        ------
+        Problem
+            Energy edges that do not increase, or a factor other than 2, 4 and 8.
+        """
+        yield from super().validate()
+        if self.downsampling_factor not in (None, 2, 4, 8):
+            yield Problem(
+                ("downsampling_factor",),
+                f"invalid value {self.downsampling_factor}",
+                "expected 2, 4 or 8, since maps are padded to a multiple of 8 pixels",
+            )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems with the maps, the energy edges, the sources and the model.
@@ -185,10 +239,10 @@ class TSMap(MapEstimator):
             If there is no map dataset, the datasets have different pixels or lack IRFs, or no pixel
             can be fitted.
         """
-        from skyred.likelihood.flux.ts_map import MapSelection, TSMapFitter
+        from skyred.likelihood.flux.ts_map import MapSelection, Precision, TSMapFitter
 
-        maps = [_with_known_background(dataset) for dataset in map_datasets(datasets)]
-        _require_same_pixels(maps)
+        maps = [with_known_background(dataset) for dataset in map_datasets(datasets)]
+        require_same_pixels(maps)
         self._require_psf(maps)
         optional_maps = MapSelection(
             self.n_sigma,
@@ -203,6 +257,9 @@ class TSMap(MapEstimator):
             optional_maps,
             self.without,
             tasks,
+            Precision(self.rtol or 0.0, self.max_niter),
+            self.threshold,
+            self.downsampling_factor or 1,
         )
         edges = self.energy_edges
         if edges is None:
@@ -240,8 +297,7 @@ class TSMap(MapEstimator):
             options.append(f"kernel_width={script.quantity(self.kernel_width)}")
         options += energy_edges_argument(script, self.label, self.energy_edges)
         options.append(f"selection_optional={literal(self.columns)}")
-        names = ("sum_over_energy_groups", "n_sigma", "n_sigma_ul", "n_sigma_sensitivity")
-        options += non_default_arguments(self, *names)
+        options += non_default_arguments(self, *SAME_OPTIONS)
         script.body.add(
             f"estimator = TSMapEstimator({', '.join(options)})", "maps = estimator.run(dataset)"
         )
@@ -285,30 +341,3 @@ def get_amplitude(spectral: Any) -> Any:
     """
     names = [name for name in ("amplitude", "norm") if name in spectral.parameters.names]
     return spectral.parameters[names[0]] if names else None
-
-
-def _require_same_pixels(datasets: list[MapDataset]) -> None:
-    """Raise an error if the datasets have different pixels."""
-    image_geom = datasets[0].counts.geom.to_image()
-    for dataset in datasets[1:]:
-        if dataset.counts.geom.to_image() != image_geom:
-            raise ModelError(
-                f"{datasets[0].name} and {dataset.name} have different pixels: stack the "
-                "observations (stack: {kind: sum}), or select datasets: [...]"
-            )
-
-
-def _with_known_background(dataset: MapDataset) -> MapDataset:
-    """Return a map dataset, with off counts replaced by a known background."""
-    if dataset.stat_type != "wstat":
-        return dataset
-    warnings.warn(
-        f"{dataset.name}: the background of its off counts is treated as known "
-        "(Cash statistic), the only statistic that TS maps support",
-        SkyredWarning,
-        stacklevel=3,
-    )
-    map_dataset = dataset.to_map_dataset(name=dataset.name)
-    map_dataset.background.data = np.nan_to_num(map_dataset.background.data)
-    map_dataset.models = dataset.models
-    return map_dataset

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
+from scipy.signal import fftconvolve
 
-from skyred.errors import ModelError
+from skyred.errors import ModelError, SkyredWarning
 from skyred.interfaces.tasks import SERIAL_TASKS, Tasks
 from skyred.likelihood.flux.slices import bins_between
+from skyred.likelihood.flux.ts_map.downsampling import downsample, kernel_margins, upsample
+from skyred.likelihood.flux.ts_map.estimate import NormEstimate
 from skyred.likelihood.flux.ts_map.kernel import source_kernel
 from skyred.likelihood.flux.ts_map.layers import Layer
 from skyred.likelihood.flux.ts_map.pixels import MapSelection, NormMaps, fit_norm_maps
+from skyred.likelihood.flux.ts_map.precision import DEFAULT_PRECISION, Precision
 
 if TYPE_CHECKING:
     from astropy import units as u
@@ -49,6 +54,13 @@ class TSMapFitter:
         Names of models that are excluded from the null hypothesis.
     tasks : Tasks
         Runs the blocks of pixels.
+    precision : Precision
+        Precision at which the fits stop.
+    threshold : float, optional
+        TS of the initial estimate of a norm above which the norm is fitted; by default all norms
+        are fitted.
+    downsampling_factor : int
+        Number of pixels along each axis that are combined before the fit: 1, 2, 4 or 8.
     """
 
     model: SkyModel
@@ -57,6 +69,9 @@ class TSMapFitter:
     optional_maps: MapSelection = attrs.field(factory=MapSelection)
     excluded_models: Collection[str] = ()
     tasks: Tasks = SERIAL_TASKS
+    precision: Precision = DEFAULT_PRECISION
+    threshold: float | None = None
+    downsampling_factor: int = 1
 
     def run(self, datasets: Sequence[MapDataset], edges: u.Quantity) -> FluxMaps:
         """Compute the maps for each energy bin; the datasets are left unchanged.
@@ -80,6 +95,8 @@ class TSMapFitter:
             If a dataset has no exposure or only zero exposure, the flux of the source changes sign
             with energy, or there is no energy bin or no pixel to fit.
         """
+        if self.downsampling_factor > 1:
+            return self._run_downsampled(datasets, edges)
         fitter = attrs.evolve(self, model=_positive_source(self.model, datasets))
         all_arrays = [DatasetArrays.from_dataset(dataset, fitter) for dataset in datasets]
         maps_by_energy, energy_ranges = [], []
@@ -91,17 +108,33 @@ class TSMapFitter:
             maps_by_energy.append(self._fit_energy_range(slices))
             first_arrays, bins = slices[0]
             energy_ranges.append(first_arrays.axis.edges[[bins.start, bins.stop]])
-        if not any(norm_maps.success.any() for norm_maps in maps_by_energy):
+        if not any(np.isfinite(norm_maps.norm).any() for norm_maps in maps_by_energy):
             raise ModelError(
                 "there are no pixels to fit: all are masked, or have no predicted background; "
                 "check the masks and the background model"
             )
+        _warn_of_failed_fits(maps_by_energy, self.precision)
         return fitter._build_flux_maps(datasets, maps_by_energy, energy_ranges)
+
+    def _run_downsampled(self, datasets: Sequence[MapDataset], edges: u.Quantity) -> FluxMaps:
+        """Compute the maps with larger pixels, and interpolate them to those of the datasets."""
+        factor = self.downsampling_factor
+        model = _positive_source(self.model, datasets)
+        shapes = [source_kernel(dataset, model, self.width).shape[1:] for dataset in datasets]
+        margins = kernel_margins(datasets[0].counts.geom, shapes)
+        coarse_datasets = [downsample(dataset, factor, margins) for dataset in datasets]
+        coarse_maps = attrs.evolve(self, downsampling_factor=1).run(coarse_datasets, edges)
+        return upsample(coarse_maps, factor, margins)
 
     def _fit_energy_range(self, slices: Sequence[tuple[DatasetArrays, slice]]) -> NormMaps:
         layers = [arrays.layer(bins, self.sum_energies) for arrays, bins in slices]
         masks = [arrays.prediction_mask(bins) for arrays, bins in slices]
-        return fit_norm_maps(layers, np.any(masks, axis=0), self.optional_maps, self.tasks)
+        estimate = None
+        if self.threshold is not None:
+            norms = [arrays.estimate_norms(bins) for arrays, bins in slices]
+            estimate = NormEstimate(np.mean(norms, axis=0), self.threshold)
+        mask = np.any(masks, axis=0)
+        return fit_norm_maps(layers, mask, self.optional_maps, self.tasks, self.precision, estimate)
 
     def _build_flux_maps(
         self,
@@ -153,6 +186,8 @@ class DatasetArrays:
     kernel : array
         Distribution of the counts of the source over pixels, shape (energies, ky, kx); see
         `source_kernel`.
+    reference_flux : array
+        Integral flux of a source of norm one in each energy bin, shape (energies,).
     """
 
     axis: Any
@@ -161,6 +196,7 @@ class DatasetArrays:
     npred_per_norm: Array
     mask: Mask
     kernel: Array
+    reference_flux: Array
 
     @classmethod
     def from_dataset(cls, dataset: MapDataset, fitter: TSMapFitter) -> DatasetArrays:
@@ -195,7 +231,8 @@ class DatasetArrays:
         if dataset.mask:
             mask &= dataset.mask.data.astype(bool)
         axis, counts = dataset.counts.geom.axes["energy"], dataset.counts.data
-        return cls(axis, counts, background, npred_per_norm.data, mask, kernel)
+        flux = spectrum.integral(axis.edges[:-1], axis.edges[1:]).to_value("cm-2 s-1")
+        return cls(axis, counts, background, npred_per_norm.data, mask, kernel, flux)
 
     def layer(self, bins: slice, sum_energies: bool) -> Layer:
         """Return the input of the fit in a range of energy bins: counts, predictions and kernels.
@@ -216,6 +253,31 @@ class DatasetArrays:
         counts, background = self.counts[bins], self.background[bins]
         npred_per_norm = self.npred_per_norm[bins]
         return create(counts, background, npred_per_norm, self.mask[bins], self.kernel[bins])
+
+    def estimate_norms(self, bins: slice) -> Array:
+        """Estimate the norms from the excess flux, as the start values of gammapy.
+
+        Parameters
+        ----------
+        bins : slice
+            The energy bins.
+
+        Returns
+        -------
+        array
+            The norms, shape (ny, nx).
+        """
+        kernel, flux = self.kernel[bins], self.reference_flux[bins]
+        exposure = self.npred_per_norm[bins] / flux[:, None, None]
+        excess = self.counts[bins] - self.background[bins]
+        excess_flux = np.where(exposure > 0, excess / np.where(exposure > 0, exposure, 1), 0)
+        excess_flux = np.nan_to_num(excess_flux)
+        weights = kernel / (kernel**2).sum()
+        images = [
+            np.where(mask, fftconvolve(image, weight, mode="same"), 0)
+            for mask, image, weight in zip(self.mask[bins], excess_flux, weights, strict=True)
+        ]
+        return np.asarray(np.sum(images, axis=0) / flux.sum())
 
     def prediction_mask(self, bins: slice) -> Mask:
         """Return the mask of pixels with predicted background; gammapy only fits these.
@@ -247,6 +309,15 @@ def _positive_source(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyMode
             "sign at all energies"
         )
     return model
+
+
+def _warn_of_failed_fits(maps_by_energy: Sequence[NormMaps], precision: Precision) -> None:
+    """Warn about pixels in which the fit has not converged."""
+    n_fits = sum(int(np.isfinite(norm_maps.norm).sum()) for norm_maps in maps_by_energy)
+    n_failed = n_fits - sum(int(norm_maps.success.sum()) for norm_maps in maps_by_energy)
+    if n_failed:
+        message = f"{n_failed} of {n_fits} fits have not converged in {precision.max_niter} steps"
+        warnings.warn(f"{message}: see the map 'success'", SkyredWarning, stacklevel=4)
 
 
 def _predict_null_hypothesis(dataset: MapDataset, excluded_models: Collection[str]) -> Array:

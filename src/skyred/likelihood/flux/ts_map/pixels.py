@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from skyred.interfaces.tasks import SERIAL_TASKS, Tasks
+from skyred.likelihood.flux.ts_map.estimate import NormEstimate, find_significant_roots
 from skyred.likelihood.flux.ts_map.layers import Layer
 from skyred.likelihood.flux.ts_map.pairs import (
     BinSelection,
@@ -17,6 +18,7 @@ from skyred.likelihood.flux.ts_map.pairs import (
     bins_with_counts,
     bins_without_counts,
 )
+from skyred.likelihood.flux.ts_map.precision import DEFAULT_PRECISION, Precision
 from skyred.likelihood.flux.ts_map.solve import (
     Norms,
     find_distances_down,
@@ -104,6 +106,8 @@ def fit_norm_maps(
     mask: Mask,
     optional_maps: MapSelection,
     tasks: Tasks = SERIAL_TASKS,
+    precision: Precision = DEFAULT_PRECISION,
+    estimate: NormEstimate | None = None,
 ) -> NormMaps:
     """Fit the norm of a source in each pixel, with all other parameters fixed.
 
@@ -119,6 +123,10 @@ def fit_norm_maps(
         The optional maps.
     tasks : Tasks
         Runs the blocks of pixels.
+    precision : Precision
+        Precision at which the fits stop.
+    estimate : NormEstimate, optional
+        Norms that are not fitted if they are not significant.
 
     Returns
     -------
@@ -127,7 +135,7 @@ def fit_norm_maps(
     """
     stat_null = np.sum([layer.stat_null() for layer in layers], axis=0)
     background = np.sum([layer.box_sums(layer.background) for layer in layers], axis=0)
-    solver = Solver(layers, mask, optional_maps)
+    solver = Solver(layers, mask, optional_maps, precision, estimate)
     blocks = tasks.map(_solve_block, solver, list(_blocks(mask, solver.bins_per_pixel)))
     maps = {
         name: _to_map(mask, [getattr(block, name) for block in blocks])
@@ -179,10 +187,22 @@ class Solver:
         Pixels to fit, shape (ny, nx).
     optional_maps : MapSelection
         The optional maps.
+    precision : Precision
+        Precision at which the fits stop.
+    estimate : NormEstimate, optional
+        Norms that are not fitted if they are not significant.
     """
 
-    def __init__(self, layers: Sequence[Layer], mask: Mask, optional_maps: MapSelection) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        mask: Mask,
+        optional_maps: MapSelection,
+        precision: Precision,
+        estimate: NormEstimate | None,
+    ) -> None:
         self.optional_maps = optional_maps
+        self.precision, self.estimate = precision, estimate
         self.signal = np.sum([layer.signal() for layer in layers], axis=0)
         self.lowest_norms = np.max([layer.lowest_norms(mask) for layer in layers], axis=0)
         self.with_counts, self.without_counts, self.all_bins = (
@@ -210,19 +230,31 @@ class Solver:
         """
         selection, signal = self.optional_maps, self.signal[rows, columns]
         pairs = _pairs(self.with_counts, rows, columns)
-        roots = find_roots(pairs, signal)
-        best = Norms.from_roots(roots, self.lowest_norms[rows, columns], pairs, signal)
+        lowest_norms = self.lowest_norms[rows, columns]
+        if self.estimate is None:
+            roots = find_roots(pairs, signal, self.precision)
+        else:
+            norm = np.maximum(self.estimate.norm[rows, columns], lowest_norms)
+            threshold = self.estimate.threshold
+            roots = find_significant_roots(pairs, signal, norm, threshold, self.precision)
+        best = Norms.from_roots(roots, lowest_norms, pairs, signal)
         errn = errp = limit = sensitivity = None
+        converged = np.where(roots.success, 1.0, np.nan)
         if selection.asymmetric_errors:
-            errp = find_distances_up(pairs, signal, best, selection.n_sigma)
+            errp = converged * self._distances_up(pairs, signal, best, selection.n_sigma)
             empty_bins = _pairs(self.without_counts, rows, columns)
             empty_bins = empty_bins.select(empty_bins.predict(best.pole) < 0)
-            errn = find_distances_down(pairs, empty_bins, signal, best, selection.n_sigma)
+            errn = converged * find_distances_down(
+                pairs, empty_bins, signal, best, selection.n_sigma, self.precision
+            )
         if selection.n_sigma_ul is not None:
-            limit = best.value + find_distances_up(pairs, signal, best, selection.n_sigma_ul)
+            distances = self._distances_up(pairs, signal, best, selection.n_sigma_ul)
+            limit = converged * (best.value + distances)
         if selection.n_sigma_sensitivity is not None:
             all_pairs = _pairs(self.all_bins, rows, columns)
-            sensitivity = find_sensitivities(all_pairs, signal, selection.n_sigma_sensitivity)
+            sensitivity = find_sensitivities(
+                all_pairs, signal, selection.n_sigma_sensitivity, self.precision
+            )
         has_signal = signal > 0  # elsewhere the source predicts no counts, and the norm is NaN
         return PixelResults(
             np.where(has_signal, best.ts, 0),
@@ -236,6 +268,11 @@ class Solver:
             limit,
             sensitivity,
         )
+
+    def _distances_up(
+        self, pairs: PixelBinPairs, signal: Array, best: Norms, sigma: float
+    ) -> Array:
+        return find_distances_up(pairs, signal, best, sigma, self.precision)
 
 
 def _solve_block(solver: Solver, pixels: tuple[Integers, Integers]) -> PixelResults:

@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.flux.ts_map.pairs import PixelBinPairs
+from skyred.likelihood.flux.ts_map.precision import ACCURACY, DEFAULT_PRECISION, Precision
 from skyred.likelihood.statistics import TRUNCATION
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Integers = NDArray[np.int64]
     Mask = NDArray[np.bool_]
-
-MAX_ITERATIONS = 100
-ACCURACY = 1e-7  # of the last step, in sigma; the convergence is quadratic
 
 
 @attrs.frozen(eq=False)
@@ -118,7 +116,9 @@ class Norms:
         return np.where(np.isfinite(self.error), sigma * self.error, sigma**2 / (2 * signal))
 
 
-def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
+def find_roots(
+    pairs: PixelBinPairs, signal: Array, precision: Precision = DEFAULT_PRECISION
+) -> Roots:
     """Find the norms that minimise the statistic if empty bins may have negative predictions.
 
     Parameters
@@ -127,6 +127,8 @@ def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
         Pixels, and the bins with counts that their kernels cover.
     signal : array
         Total predicted counts of a source of norm one, shape (n,).
+    precision : Precision
+        Precision at which the search stops.
 
     Returns
     -------
@@ -149,21 +151,30 @@ def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
     with np.errstate(all="ignore"):
         lowest = pole + pairs.reduce(np.minimum, pairs.counts) / signal  # here h >= signal
         norm = np.where(active, np.maximum(lowest, 0), -np.inf)
-        for _ in range(MAX_ITERATIONS):
+        for _ in range(precision.max_niter):
             ratio = pairs.signal / pairs.predict(norm)
             weighted = pairs.counts * ratio
             slope, curvature = pairs.sum_by_pixel(weighted), pairs.sum_by_pixel(weighted * ratio)
             step = slope * (slope / signal - 1) / curvature
             next_norm = np.where(active, np.maximum(norm + step, lowest), norm)
             niter[active] += 1
-            active &= np.abs(next_norm - norm) > ACCURACY / np.sqrt(curvature)
+            tolerance = ACCURACY / np.sqrt(curvature)
+            if precision.rtol > 0:
+                tolerance = np.maximum(tolerance, precision.rtol * np.abs(next_norm))
+            active &= np.abs(next_norm - norm) > tolerance
             norm = next_norm
             if not active.any():
                 break
     return Roots(norm, pole, niter, ~active)
 
 
-def find_distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: float) -> Array:
+def find_distances_up(
+    pairs: PixelBinPairs,
+    signal: Array,
+    best: Norms,
+    sigma: float,
+    precision: Precision = DEFAULT_PRECISION,
+) -> Array:
     """Find the distances above the best norms at which the statistic has risen by sigma squared.
 
     Parameters
@@ -176,35 +187,43 @@ def find_distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: f
         The best norms.
     sigma : float
         Square root of the rise of the statistic.
+    precision : Precision
+        Precision at which the search stops.
 
     Returns
     -------
     array
-        The distances, shape (n,).
+        The distances, shape (n,); NaN if the search has not converged.
 
     Notes
     -----
     The statistic is convex. From a start where it rises, the first Newton step ends above the root,
-    and the next steps fall towards it.
+    and the next steps fall towards it. The distance is doubled where the statistic does not rise
+    yet, which is possible above norms that are not the best ones.
     """
     start = np.maximum(pairs.predict(best.value), TRUNCATION)
     with np.errstate(all="ignore"):
         distance = best.approximate_distance(sigma, signal)
-        for _ in range(MAX_ITERATIONS):
+        for _ in range(precision.max_niter):
             predicted = start + distance[pairs.pixel] * pairs.signal
             logs = pairs.sum_by_pixel(pairs.counts * np.log(predicted / start))
             rise = 2 * (distance * signal - logs) - sigma**2
-            step = rise / (
-                2 * (signal - pairs.sum_by_pixel(pairs.counts * pairs.signal / predicted))
-            )
+            slope = 2 * (signal - pairs.sum_by_pixel(pairs.counts * pairs.signal / predicted))
+            step = np.where(slope > 0, rise / slope, -distance)
             distance = distance - step
-            if not np.any(np.abs(step) > ACCURACY * distance):
+            is_searched = np.abs(step) > precision.distance_rtol * distance
+            if not is_searched.any():
                 break
-    return distance
+    return np.where(is_searched, np.nan, distance)
 
 
 def find_distances_down(
-    pairs: PixelBinPairs, empty_bins: PixelBinPairs, signal: Array, best: Norms, sigma: float
+    pairs: PixelBinPairs,
+    empty_bins: PixelBinPairs,
+    signal: Array,
+    best: Norms,
+    sigma: float,
+    precision: Precision = DEFAULT_PRECISION,
 ) -> Array:
     """Find the distances below the best norms at which the statistic has risen by sigma squared.
 
@@ -221,6 +240,8 @@ def find_distances_down(
         The best norms.
     sigma : float
         Square root of the rise of the statistic.
+    precision : Precision
+        Precision at which the search stops.
 
     Returns
     -------
@@ -237,7 +258,7 @@ def find_distances_down(
     with np.errstate(all="ignore"):
         max_distance = best.value - best.pole
         distance = np.minimum(best.approximate_distance(sigma, signal), max_distance / 2)
-        for _ in range(MAX_ITERATIONS):
+        for _ in range(precision.max_niter):
             predicted = start - distance[pairs.pixel] * pairs.signal
             # negative predicted counts, with the opposite sign
             deficit = -np.minimum(empty_bins.predict(best.value - distance), 0)
@@ -250,12 +271,18 @@ def find_distances_down(
             is_valid = (newton < max_distance) & (slope > signal)
             next_distance = np.where(is_valid, newton, (distance + max_distance) / 2)
             change, distance = np.abs(next_distance - distance), next_distance
-            if not np.any(change > ACCURACY * distance):
+            is_searched = change > precision.distance_rtol * distance
+            if not is_searched.any():
                 break
-    return np.where(np.isfinite(best.error), distance, np.nan)
+    return np.where(np.isfinite(best.error) & ~is_searched, distance, np.nan)
 
 
-def find_sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Array:
+def find_sensitivities(
+    pairs: PixelBinPairs,
+    signal: Array,
+    sigma: float,
+    precision: Precision = DEFAULT_PRECISION,
+) -> Array:
     """Find the norms with an expected significance of sigma.
 
     Parameters
@@ -266,6 +293,8 @@ def find_sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Arr
         Total predicted counts of a source of norm one, shape (n,).
     sigma : float
         The significance.
+    precision : Precision
+        Precision at which the search stops.
 
     Returns
     -------
@@ -285,12 +314,13 @@ def find_sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Arr
         # the start includes counts of the source, for bins without background
         information = pairs.sum_by_pixel(pairs.signal**2 / pairs.predict(sigma**2 / signal))
         norm = sigma / np.sqrt(information)
-        for _ in range(MAX_ITERATIONS):
+        for _ in range(precision.max_niter):
             predicted = pairs.predict(norm)
             logs = np.log(predicted / null)
             gain = 2 * (pairs.sum_by_pixel(predicted * logs) - norm * signal)
             step = (gain - sigma**2) / (2 * pairs.sum_by_pixel(pairs.signal * logs))
             norm = norm - step
-            if not np.any(np.abs(step) > ACCURACY * norm):
+            is_searched = np.abs(step) > precision.distance_rtol * norm
+            if not is_searched.any():
                 break
-    return norm
+    return np.where(is_searched, np.nan, norm)

@@ -23,6 +23,8 @@ from .components.gammapy import (
     FluxPoints as FluxPoints,
     FluxProfile as FluxProfile,
     FoVBackground as FoVBackground,
+    Free as Free,
+    Freeze as Freeze,
     GammapyFit as GammapyFit,
     GammapyModels as GammapyModels,
     GroupRuns as GroupRuns,

@@ -139,6 +139,8 @@ SPECIAL: dict[str, Any] = {
             [{"sources": ["Crab"]}, {"center": ["83 deg", "22 deg"], "radius": "1 deg"}]
         ),
     ),
+    "Freeze": st.sampled_from([{}, {"center": ["1 deg", "2 deg"], "within": "1 deg"}]),
+    "Free": st.sampled_from([{}, {"around": "crab", "beyond": "1 deg", "min_ts": 9.0}]),
     "AdaptiveRingBackground": st.builds(
         lambda r_in, width, margin, alpha, method: {
             "r_in": f"{r_in!r} deg", "width": f"{width!r} deg", "threshold_alpha": alpha,

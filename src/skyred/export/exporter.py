@@ -143,6 +143,7 @@ class _Exporter:
             return
         script = self.script
         script.use("gammapy.modeling.models", "Models")
+        script.models = self.pipeline.model
         script.body.add("models = Models()")
         for model in self.pipeline.model:
             self._write_component(model)

@@ -66,6 +66,8 @@ class StepRecord:
         The files that were read.
     sums : mapping of Path to str
         The sha256 checksums of input files, for those that were computed.
+    notes : tuple of str
+        Details, such as sources that were left out of the models, or whose parameters were frozen.
     """
 
     name: str
@@ -73,6 +75,7 @@ class StepRecord:
     summary: str = ""
     inputs: tuple[Path, ...] = ()
     sums: Mapping[Path, str] = attrs.field(factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @attrs.frozen

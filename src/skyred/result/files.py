@@ -264,7 +264,9 @@ def read_steps(report: Mapping[str, Any]) -> tuple[StepRecord, ...]:
         The steps, in order.
     """
     return tuple(
-        StepRecord(step["name"], step["seconds"], step["summary"])
+        StepRecord(
+            step["name"], step["seconds"], step["summary"], notes=tuple(step.get("notes", ()))
+        )
         for step in report.get("steps", ())
     )
 

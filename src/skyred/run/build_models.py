@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import ComponentError, ModelError, format_list
 from skyred.interfaces import Model
+from skyred.interfaces.model import ModelContext
 from skyred.plugins import Catalog
 from skyred.plugins.component_errors import describe_component, errors_of, is_default
 from skyred.plugins.model_values import find_value_fault, foreign_classes
@@ -16,9 +18,14 @@ if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import ModelBase, Models
 
+log = logging.getLogger(__name__)
+
 
 def build_models(
-    components: Iterable[Model], datasets: Datasets, catalog: Catalog | None = None
+    components: Iterable[Model],
+    datasets: Datasets,
+    catalog: Catalog | None = None,
+    report: Callable[[str], None] = log.info,
 ) -> Models:
     """Build the models of all components, and link parameters that share a link label.
 
@@ -30,6 +37,9 @@ def build_models(
         The reduced datasets.
     catalog : Catalog, optional
         The components of the plugins, to name them in errors.
+    report : callable
+        Function of a string, called for models that are left out or adjusted; by default the
+        strings are logged.
 
     Returns
     -------
@@ -49,8 +59,9 @@ def build_models(
 
     kind_by_name: dict[str, str] = {}
     models = []
-    for component in components:
-        for model in _build(component, datasets, catalog):
+    components = list(components)
+    for component, selected_models in _select(components, datasets, catalog, report):
+        for model in selected_models:
             if model.name in kind_by_name:
                 raise ModelError(
                     f"two models are named {model.name!r}: one from {kind_by_name[model.name]!r}, "
@@ -64,7 +75,49 @@ def build_models(
             catalog.models.register_class(cls)  # with its owner, for messages
     if fault := find_value_fault(models, datasets):
         raise ComponentError(fault)
-    return Models(models)
+    all_models = Models(models)
+    _adjust(components, all_models, datasets, catalog, report)
+    return all_models
+
+
+def _select(
+    components: Sequence[Model],
+    datasets: Datasets,
+    catalog: Catalog | None,
+    report: Callable[[str], None],
+) -> Iterator[tuple[Model, Sequence[ModelBase]]]:
+    """Build the models of all components, and yield those that each component selects."""
+    built = [(component, _build(component, datasets, catalog)) for component in components]
+    context = ModelContext(datasets, report)
+    for component, models in built:
+        other_models = [
+            model for owner, items in built if owner.kind != component.kind for model in items
+        ]
+        with errors_of(component, catalog):
+            yield component, component.select(models, other_models, context)
+
+
+def _adjust(
+    components: Sequence[Model],
+    models: Models,
+    datasets: Datasets,
+    catalog: Catalog | None,
+    report: Callable[[str], None],
+) -> None:
+    """Let the components adjust the models, in order."""
+    adjusting_components = [
+        component for component in components if type(component).adjust is not Model.adjust
+    ]
+    if not adjusting_components:
+        return
+    test_statistics: dict[str, float] = {}
+    for component in components:
+        with errors_of(component, catalog):
+            test_statistics |= component.test_statistics()
+    context = ModelContext(datasets, report, test_statistics)
+    for component in adjusting_components:
+        with errors_of(component, catalog):
+            component.adjust(models, context)
 
 
 def _build(component: Model, datasets: Datasets, catalog: Catalog | None) -> list[ModelBase]:

@@ -156,6 +156,8 @@ class Steps:
         yield details
         record = StepRecord(step, self.watchers.work_time() - start, **details)
         log.info("%s in %.1f s: %s", step, record.seconds, record.summary)
+        for note in record.notes:
+            log.info("%s: %s", step, note)
         self.records.append(record)
         self.watchers.notify("skyred_step_finished", run=self.record, step=step, record=record)
 
@@ -296,7 +298,9 @@ class Steps:
     def _model(self, details: dict[str, Any]) -> Models | None:
         datasets = self.outputs["reduce"]
         self._check_estimators(datasets.names)  # before the fit, because it may take a long time
-        models = build_models(self.pipeline.model, datasets, self.plugins.catalog)
+        notes: list[str] = []
+        models = build_models(self.pipeline.model, datasets, self.plugins.catalog, notes.append)
+        details["notes"] = tuple(notes)
         is_written = self.record.folder is not None
         check_round_trip(models, self.plugins.catalog, is_written=is_written, datasets=datasets)
         datasets.models = models

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -70,6 +71,8 @@ class Script(PythonProgram):
         The code of the entry's datasets: by default the variable ``datasets``.
     all_datasets : list of ScriptDatasets
         The datasets of all entries, for estimators.
+    models : sequence of Model
+        The components that build the models.
     """
 
     RESERVED_NAMES = ("build_models", "fit_models", "main")
@@ -83,6 +86,7 @@ class Script(PythonProgram):
     on_off: bool = False
     datasets: str = "datasets"
     all_datasets: list[ScriptDatasets] = attrs.field(factory=list)
+    models: Sequence[Any] = ()
     _parameters: dict[str, str] = attrs.field(factory=dict, init=False)  # code by link label
 
     def place(self, location: str) -> str:

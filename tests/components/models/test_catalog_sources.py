@@ -15,9 +15,11 @@ from gammapy.datasets import Datasets
 import plain_gammapy
 from component_checks import problems_of
 from skyred import Pipeline
-from skyred.components.gammapy import CatalogSources
+from skyred.components.gammapy import CatalogSources, Source
 from skyred.components.models.catalog_sources import CATALOGS
 from skyred.errors import ConfigError, FieldError, ModelError, SkyredWarning
+from skyred.run.build_models import build_models
+from skyred.scripting import Script
 from skyred.testing import Sample, check
 from small_datasets import map_dataset
 
@@ -276,3 +278,88 @@ def test_names_of_sources_in_a_cone_are_not_checked_before_data_are_read(fhl_pat
 def test_component_passes_the_conformance_checks(fhl_path):
     sample = Sample(datasets=Datasets([map_dataset()]))
     check(CatalogSources(catalog="3fhl", file=str(fhl_path), sources=["Crab"]), sample=sample)
+
+
+CONE = {"center": ["83.6 deg", "22 deg"], "radius": "15 deg"}
+CRAB = {"kind": "source", "name": "crab", "spectral": {"type": "pl"},
+        "spatial": {"type": "point", "lon_0": "83.63 deg", "lat_0": "22.01 deg"}}  # fmt: skip
+
+
+def select(fhl_path, *others, **options):
+    notes: list[str] = []
+    component = CatalogSources(catalog="3fhl", file=str(fhl_path), **CONE, **options)
+    models = build_models([component, *others], Datasets(), report=notes.append)
+    return models.names, notes
+
+
+def test_sources_near_sources_of_other_models_are_left_out_and_reported(fhl_path):
+    crab = Source(**{name: value for name, value in CRAB.items() if name != "kind"})
+    names, notes = select(fhl_path, crab, exclude_within="0.1 deg")
+    assert names == ["3FHL-J0617.2+2234e", "crab"]
+    catalog = SourceCatalog3FHL(fhl_path)
+    distance = catalog["Crab"].position.separation(crab.build(Datasets())[0].position)
+    (note,) = notes
+    assert f"3FHL-J0534.5+2201 is left out, {distance.deg:.3f} deg from crab" in note
+    names, notes = select(fhl_path, crab, exclude_within="0.001 deg")
+    assert names == ["3FHL-J0534.5+2201", "3FHL-J0617.2+2234e", "crab"]
+    assert notes == []
+
+
+def test_sources_near_a_position_are_left_out(fhl_path):
+    center = ["94.31 deg", "22.58 deg"]
+    names, _ = select(fhl_path, exclude_within="1 deg", exclude_center=center)
+    assert names == ["3FHL-J0534.5+2201"]
+
+
+def test_excluded_names_are_left_out_and_reported_with_their_distance(fhl_path):
+    names, (note,) = select(fhl_path, exclude=["Crab Nebula"])
+    assert names == ["3FHL-J0617.2+2234e"]
+    assert note.startswith("3fhl: Crab Nebula is left out, 0.0")
+
+
+def test_sources_selected_by_name_are_used_at_any_distance(fhl_path):
+    names, _ = select(fhl_path, sources=["Crab"], exclude_within="180 deg",
+                      exclude_center=CONE["center"])  # fmt: skip
+    assert names == ["Crab"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sources": ["Crab"], "exclude_within": "1 deg"}, "has no effect without a cone"),
+        ({"sources": ["Crab"], "exclude": ["IC 443"]}, "has no effect without a cone"),
+        (CONE | {"sources": ["Crab"], "exclude": ["Crab"]}, "'Crab' is also in sources"),
+        (CONE | {"exclude_center": CONE["center"]}, "has no effect"),
+    ],
+)
+def test_invalid_exclusions_are_rejected(options, message):
+    with pytest.raises(FieldError, match=message):
+        CatalogSources(catalog="3fhl", **options)
+
+
+def test_exclusion_around_sources_needs_a_source_with_a_position(fhl_path):
+    options = {"catalog": "3fhl", "file": str(fhl_path), **CONE, "exclude_within": "1 deg"}
+    (problem,) = problems_of(CatalogSources(**options))
+    assert "set exclude_center, or add a source" in str(problem)
+    with pytest.raises(ModelError, match="no other model of the pipeline has one"):
+        select(fhl_path, Source(name="x", spectral={"type": "pl"}), exclude_within="1 deg")
+
+
+def test_unknown_name_in_exclude_is_reported(fhl_path):
+    component = CatalogSources(catalog="3fhl", file=str(fhl_path), **CONE, exclude=["Crap"])
+    assert "3fhl has no source 'Crap'" in str(problems_of(component)[0])
+
+
+def test_exported_script_has_the_models_that_are_not_excluded(fhl_path):
+    component = CatalogSources(
+        catalog="3fhl", file=str(fhl_path), **CONE, exclude_within="1 deg",
+        exclude_center=CONE["center"],
+    )  # fmt: skip
+    script = Script()
+    component.write_script(script)
+    code = script.text([])
+    script.function("build_models(datasets)", "Return the models.")
+    code = script.text([])
+    assert 'name="3FHL-J0617.2+2234e"' in code
+    assert 'name="3FHL-J0534.5+2201"' not in code
+    assert "# 3fhl: 3FHL-J0534.5+2201 is left out" in code

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
 
+from skyred.components.models.catalog_exclusion import Exclusion, find_centers
 from skyred.components.models.catalog_sources import (
     CATALOGS,
     MODEL_VARIANTS,
@@ -17,11 +18,13 @@ from skyred.components.models.catalog_sources import (
     find_row,
     model_name,
     read_catalog,
+    read_test_statistic,
 )
 from skyred.components.models.scripted import ModelWriter
 from skyred.errors import ModelError, Problem, SkyredWarning
 from skyred.fields import Location, Position, option, position, quantity
 from skyred.interfaces import Chain, Model, component
+from skyred.interfaces.model import ModelContext
 
 if TYPE_CHECKING:
     from gammapy.catalog import SourceCatalog
@@ -49,6 +52,21 @@ class CatalogSources(Model):
     )
     center: Position | None = position(None, doc="Centre of a cone; all sources in it are used.")
     radius: u.Quantity | None = quantity(None, unit="deg", min="0 deg", doc="Radius of the cone.")
+    exclude: tuple[str, ...] = option(
+        (), type=str, many=True, doc="Names or aliases of sources in the cone that are not used."
+    )
+    exclude_within: u.Quantity | None = quantity(
+        None,
+        unit="deg",
+        min="0 deg",
+        doc="Sources in the cone up to this distance from exclude_center are not used, so that the "
+        "target is not modelled twice.",
+    )
+    exclude_center: Position | None = position(
+        None,
+        doc="Position for exclude_within; by default the positions of all sources of the other "
+        "models of the pipeline, except those of catalogues.",
+    )
     model: str | None = option(
         None,
         doc="Model that is used for sources with several models: best, pl or ecpl for hgps, point "
@@ -79,6 +97,7 @@ class CatalogSources(Model):
         if (self.center is None) != (self.radius is None):
             missing = "center" if self.center is None else "radius"
             yield Problem((), f"missing key {missing!r}", "expected center and radius, or neither")
+        yield from self._exclusion_problems()
         model_variants = MODEL_VARIANTS.get(self.catalog, ())
         if self.model is not None and self.model not in model_variants:
             message = f"invalid value {self.model!r}"
@@ -87,6 +106,17 @@ class CatalogSources(Model):
             else:
                 message += f": {self.catalog} has one model per source"
                 yield Problem(("model",), message, "remove it")
+
+    def _exclusion_problems(self) -> Iterable[Problem]:
+        is_set = {"exclude": bool(self.exclude), "exclude_within": self.exclude_within is not None}
+        for name, value in is_set.items():
+            if self.center is None and value:
+                message = "has no effect without a cone"
+                yield Problem((name,), message, "set center and radius, or remove it")
+        for name in sorted(set(self.exclude) & set(self.sources)):
+            yield Problem(("exclude",), f"{name!r} is also in sources", "remove one of them")
+        if self.exclude_center is not None and self.exclude_within is None:
+            yield Problem(("exclude_center",), "has no effect", "set exclude_within, or remove it")
 
     def source_names(self) -> Iterable[str]:
         """Return the names of the models of the sources that are selected by name.
@@ -132,6 +162,10 @@ class CatalogSources(Model):
                 self._build_models(catalog)
         except ModelError as error:
             yield Problem((field,), str(error))
+        others = [model for model in pipeline.model if model.kind != self.kind]
+        if self.exclude_within is not None and self.exclude_center is None and not others:
+            message = "there is no other model to exclude sources around"
+            yield Problem(("exclude_within",), message, "set exclude_center, or add a source")
 
     def build(self, datasets: Datasets) -> Models:
         """Build the models, with the values and errors of the catalogue.
@@ -160,6 +194,67 @@ class CatalogSources(Model):
             freeze_parameters(model, self.freeze)
         return Models(models)
 
+    def select(
+        self, models: Sequence[Any], other_models: Sequence[Any], context: ModelContext
+    ) -> Sequence[Any]:
+        """Leave out the sources in the cone that are near sources of other models.
+
+        Parameters
+        ----------
+        models : sequence of gammapy models
+            The models of this component.
+        other_models : sequence of gammapy models
+            The models of the components of other kinds.
+        context : ModelContext
+            The function to report what is left out.
+
+        Returns
+        -------
+        sequence of gammapy models
+            The models to use.
+
+        Raises
+        ------
+        ModelError
+            If no other model has a position, and `exclude_center` is not set.
+        """
+        if self.center is not None and self.exclude:
+            catalog = read_catalog(self.catalog, self.file)
+            for name in self.exclude:
+                position = catalog.positions[find_row(catalog, name)]
+                distance = position.separation(self.center.skycoord).deg
+                context.report(
+                    f"{self.catalog}: {name} is left out, {distance:.3f} deg from the centre of "
+                    "the cone (exclude)"
+                )
+        if self.exclude_within is None:
+            return models
+        exclusion = Exclusion(
+            self.catalog,
+            find_centers(self.exclude_center, other_models, self.catalog),
+            self.exclude_within,
+            tuple(model_name(name) for name in self.sources),
+        )
+        return exclusion.apply(models, context.report)
+
+    def test_statistics(self) -> Mapping[str, float]:
+        """Return the test statistic (TS) of the sources in the catalogue.
+
+        Returns
+        -------
+        mapping of str to float
+            The TS by name of the model: the column TS, or the square of the significance; empty
+            for catalogues without either.
+        """
+        catalog = read_catalog(self.catalog, self.file)
+        rows = {find_row(catalog, name): name for name in self.sources}
+        rows = dict.fromkeys(self._rows_in_cone(catalog), "") | rows
+        return {
+            model_name(name or str(catalog[row].name)): ts
+            for row, name in rows.items()
+            if (ts := read_test_statistic(catalog, row)) is not None
+        }
+
     def write_script(self, script: Script) -> None:
         """Write the models with the values of the catalogue.
 
@@ -171,7 +266,14 @@ class CatalogSources(Model):
         from gammapy.datasets import Datasets
 
         script.body.add(f"# models of the catalogue {self.catalog}")
-        for model in self.build(Datasets()):
+        other_models = [
+            model
+            for component in script.models
+            if component.kind != self.kind
+            for model in component.build(Datasets())
+        ]
+        context = ModelContext(Datasets(), lambda note: script.body.add(f"# {note}"))
+        for model in self.select(list(self.build(Datasets())), other_models, context):
             ModelWriter(script, script.body).write_source(model)
 
     def _build_models(self, catalog: SourceCatalog) -> list[SkyModel]:
@@ -223,7 +325,9 @@ class CatalogSources(Model):
         if self.center is None or self.radius is None:
             return []
         separation = catalog.positions.separation(self.center.skycoord)
-        return [int(row) for row in np.flatnonzero(separation <= self.radius)]
+        excluded_rows = {find_row(catalog, name) for name in self.exclude}
+        rows = [int(row) for row in np.flatnonzero(separation <= self.radius)]
+        return [row for row in rows if row not in excluded_rows]
 
 
 def freeze_parameters(model: Any, scope: str) -> None:

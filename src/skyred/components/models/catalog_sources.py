@@ -26,6 +26,9 @@ MODEL_VARIANTS = {
     "1LHAASO": ("KM2A", "WCDA"),
 }
 
+# columns with the TS or its square root, and the power that converts them to the TS
+TS_COLUMNS = (("TS", 1), ("ts", 1), ("Sqrt_TS", 2), ("Signif_Avg", 2), ("significance", 2))
+
 
 def read_catalog(name: str, file: Location | None) -> SourceCatalog:
     """Read a catalogue, with missing values as NaN.
@@ -105,6 +108,28 @@ def find_row(catalog: SourceCatalog, name: str) -> int:
         hint = f"; did you mean {' or '.join(map(repr, suggestions))}?" if suggestions else ""
         raise ModelError(f"{catalog.tag} has no source {name!r}{hint}")
     return int(rows_by_name[name])
+
+
+def read_test_statistic(catalog: SourceCatalog, row: int) -> float | None:
+    """Return the test statistic (TS) of a source in a catalogue.
+
+    Parameters
+    ----------
+    catalog : gammapy.catalog.SourceCatalog
+        The catalogue.
+    row : int
+        The index of the row.
+
+    Returns
+    -------
+    float or None
+        The TS, or the square of the significance; None if the catalogue has neither.
+    """
+    for column, power in TS_COLUMNS:
+        if column in catalog.table.colnames:
+            ts = float(catalog.table[column][row]) ** power
+            return ts if np.isfinite(ts) else None
+    return None
 
 
 def build_source_models(

@@ -96,7 +96,12 @@ class Provenance:
             "engine": dict(report.engine),
             "plots": run.plots,
             "steps": [
-                {"name": step.name, "seconds": round(step.seconds, 3), "summary": step.summary}
+                {
+                    "name": step.name,
+                    "seconds": round(step.seconds, 3),
+                    "summary": step.summary,
+                    **({"notes": list(step.notes)} if step.notes else {}),
+                }
                 for step in report.steps
             ],
             "inputs": [

@@ -21,6 +21,7 @@ from .components.gammapy import (
     ExcessMap as ExcessMap,
     FileList as FileList,
     FluxPoints as FluxPoints,
+    FluxPointsByDataset as FluxPointsByDataset,
     FluxProfile as FluxProfile,
     FoVBackground as FoVBackground,
     Free as Free,

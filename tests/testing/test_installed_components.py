@@ -50,6 +50,7 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
         "parameters": ["crab.index", "crab.amplitude"], "sigmas": [1], "points": 4,
     },
     ("estimator", "flux-points"): {"source": "crab", "energy_edges": ENERGIES},
+    ("estimator", "flux-points-by-dataset"): {"source": "crab", "energy_edges": ENERGIES},
     ("estimator", "flux-profile"): {
         "rings": Rings(center=["83.633 deg", "22.014 deg"], radii=["0 deg", "0.2 deg", "0.5 deg"]),
     },

@@ -15,6 +15,7 @@ from skyred.components.estimators import (
     Contours,
     ExcessMap,
     FluxPoints,
+    FluxPointsByDataset,
     FluxProfile,
     LightCurve,
     Line,
@@ -78,6 +79,7 @@ __all__ = [
     "ExcessMap",
     "FileList",
     "FluxPoints",
+    "FluxPointsByDataset",
     "FluxProfile",
     "FoVBackground",
     "Free",
@@ -136,7 +138,7 @@ def skyred_components() -> list[type[Component]]:
         GammapyFit,
         *(ProfileLikelihood, Contours, ModelComparison),
         *(LightCurve, FluxProfile, Sensitivity),
-        *(FluxPoints, Residuals, ExcessMap),
+        *(FluxPoints, FluxPointsByDataset, Residuals, ExcessMap),
         *(SignificanceMap, TSMap, SourceDetection),
     ]
 

@@ -4,6 +4,7 @@ from skyred.components.estimators.alternatives import Alternative
 from skyred.components.estimators.contours import Contours
 from skyred.components.estimators.excess import ExcessMap
 from skyred.components.estimators.flux_points import FluxPoints
+from skyred.components.estimators.flux_points_by_dataset import FluxPointsByDataset
 from skyred.components.estimators.flux_profile import FluxProfile
 from skyred.components.estimators.light_curve import LightCurve
 from skyred.components.estimators.model_comparison import ModelComparison
@@ -21,6 +22,7 @@ __all__ = [
     "Contours",
     "ExcessMap",
     "FluxPoints",
+    "FluxPointsByDataset",
     "FluxProfile",
     "LightCurve",
     "Line",

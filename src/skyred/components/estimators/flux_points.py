@@ -242,7 +242,7 @@ class FluxPoints(Estimator):
             allow_multiple_telescopes=True,  # all data entries are combined
             tasks=tasks,
         )
-        _warn_about_moved_edges(self.label, self.energy_edges, flux.geom.axes["energy"].edges)
+        warn_about_moved_edges(self.label, self.energy_edges, flux.geom.axes["energy"].edges)
         return FluxPointsProduct(self.label, flux, datasets.models.copy()[self.source])
 
     def write_script(self, script: Script) -> None:
@@ -321,10 +321,18 @@ def flux_arguments(estimator: Any, script: Script) -> list[str]:
     )
 
 
-def _warn_about_moved_edges(
+def warn_about_moved_edges(
     label: str, requested_edges: u.Quantity, actual_edges: u.Quantity
 ) -> None:
-    """Log a warning about requested edges that the energy axis does not have."""
+    """Log a warning about requested edges that the energy axis does not have.
+
+    Parameters
+    ----------
+    label : str
+        Label of the estimator.
+    requested_edges, actual_edges : astropy.units.Quantity
+        Edges of the option, and those of the bins.
+    """
     ratios = (requested_edges[:, None] / actual_edges[None, :]).to_value("")
     distances = np.abs(np.log(ratios)).min(axis=1)
     missing_edges = [

@@ -28,7 +28,7 @@ from skyred.errors import ModelError
 from skyred.likelihood.flux.ts_map import Layer, MapSelection, TSMapFitter, fit_norm_maps
 
 EDGES = [1, 2.2, 10] * u.TeV
-ALL = MapSelection(asymmetric_errors=True, n_sigma_ul=2.0, n_sigma_sensitivity=5.0)
+ALL = MapSelection(asymmetric_errors=True, n_sigma_ul=2.0, n_sigma_sensitivity=5.0, stat_scan=True)
 OPTIONAL = ["errn-errp", "ul", "sensitivity"]
 COLUMNS = ("norm", "norm_err", "ts", "npred", "npred_excess", "stat", "stat_null")
 ROOTS = ("norm_errn", "norm_errp", "norm_ul")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import astropy.units as u
@@ -13,6 +14,7 @@ from gammapy.estimators import FluxMaps, TSMapEstimator
 from gammapy.modeling.models import FoVBackgroundModel
 
 import plain_gammapy
+from skyred.components.estimators.norm_range import NormRange
 from skyred.components.gammapy import TSMap
 from skyred.errors import FieldError, SkyredWarning
 
@@ -113,3 +115,50 @@ def test_fits_that_need_more_steps_are_marked(dataset: MapDataset) -> None:
 def test_unsupported_factor_is_rejected(factor: int) -> None:
     with pytest.raises(FieldError, match="expected 2, 4 or 8, since maps are padded"):
         TSMap(downsampling_factor=factor)
+
+
+class TestScan:
+    def test_values_around_the_best_norm_agree_with_gammapy(self, dataset: MapDataset) -> None:
+        datasets = Datasets([dataset])
+        columns = ["stat_scan", "ul"]
+        actual = estimate(datasets, columns=columns)
+        expected = run_gammapy(datasets, columns=columns)
+        dnde, expected_dnde = actual.dnde_scan_values, expected.dnde_scan_values
+        assert dnde.unit == expected_dnde.unit
+        assert dnde.geom.data_shape == expected_dnde.geom.data_shape == (1, 109, 10, 10)
+        # gammapy adds random norms where some of the 109 norms are equal
+        is_same = np.all(np.isclose(dnde.data, expected_dnde.data, rtol=1e-4, atol=1e-16), axis=1)
+        assert is_same.sum() > 90
+        scan, expected_scan = actual.stat_scan.data, expected.stat_scan.data
+        difference = np.abs(scan - expected_scan).max(axis=1)
+        assert np.all(difference[is_same] < 1e-4 * np.abs(expected_scan).max(axis=1)[is_same])
+        # unlike in gammapy, the fit is not replaced by the norm of the scan
+        best = estimate(datasets, columns=["ul"])
+        for name in MAPS:
+            np.testing.assert_array_equal(getattr(actual, name).data, getattr(best, name).data)
+
+    def test_norms_of_the_user_are_scanned(self, dataset: MapDataset, tmp_path: Path) -> None:
+        norm = NormRange(scan_min=0.5, scan_max=8, scan_n_values=5)
+        estimator = TSMap(kernel_width=WIDTH, columns=["stat_scan"], norm=norm)
+        product = estimator.estimate(Datasets([dataset]), None)
+        product.write(tmp_path)
+        maps = type(product).read(tmp_path, product.name, None).maps
+        reference = maps.reference_model.spectral_model(maps.geom.axes["energy"].center)
+        norms = (maps.dnde_scan_values.quantity / reference).to_value("")
+        expected = np.broadcast_to(np.reshape([0.5, 1, 2, 4, 8], (1, 5, 1, 1)), norms.shape)
+        np.testing.assert_allclose(norms, expected, rtol=1e-12)
+        np.testing.assert_array_equal(maps.stat_scan.data, product.maps.stat_scan.data)
+        assert np.all(maps.stat_scan.data > -maps.ts.data - 1e-6)
+
+    def test_norms_are_within_the_limits(self, dataset: MapDataset) -> None:
+        datasets, columns = Datasets([dataset]), ["errn-errp", "ul"]
+        free = estimate(datasets, columns=columns)
+        low, high = np.nanpercentile(free.norm.data, [30, 70])
+        maps = estimate(datasets, columns=columns, norm=NormRange(min=low, max=high))
+        np.testing.assert_array_equal(maps.norm.data, np.clip(free.norm.data, low, high))
+        is_inside = (free.norm.data > low) & (free.norm.data < high)
+        assert np.all(maps.ts.data[~is_inside] <= free.ts.data[~is_inside])
+        limit = np.where(free.norm_ul.data <= high, free.norm_ul.data, np.nan)
+        np.testing.assert_allclose(maps.norm_ul.data[is_inside], limit[is_inside], rtol=1e-9)
+        assert not np.any(maps.norm_ul.data > high)
+        assert not np.any(maps.norm.data - maps.norm_errn.data < low)

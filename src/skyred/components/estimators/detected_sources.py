@@ -9,7 +9,7 @@ import attrs
 from astropy import units as u
 
 from skyred.components.estimators.flux_maps import draw_significance
-from skyred.components.estimators.ts_map import get_amplitude
+from skyred.components.estimators.ts_map_input import get_amplitude
 from skyred.interfaces import Product
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.products.flux_io import read_maps, write_maps

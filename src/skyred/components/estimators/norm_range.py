@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from skyred.errors import Problem
 from skyred.fields import option
 from skyred.interfaces import Fields, value
@@ -63,3 +65,29 @@ class NormRange(Fields):
             The settings, by name.
         """
         return self.to_plain()
+
+    def limits(self) -> tuple[float, float]:
+        """Return the limits of the norm.
+
+        Returns
+        -------
+        tuple of float
+            Lowest and highest allowed norm, infinite without a limit.
+        """
+        low, high = self.min, self.max
+        return -np.inf if low is None else low, np.inf if high is None else high
+
+    def scan(self) -> tuple[float, ...]:
+        """Return the norms of the scan.
+
+        Returns
+        -------
+        tuple of float
+            The norms; empty if no setting of the scan differs from its default.
+        """
+        if self.scan_values:
+            return self.scan_values
+        if not any(name not in ("min", "max") for name in self.settings()):
+            return ()
+        create = np.geomspace if self.interp == "log" else np.linspace
+        return tuple(create(self.scan_min, self.scan_max, self.scan_n_values).tolist())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import numpy as np
 from astropy import units as u
 
 from skyred.components.estimators.checks import source_problems
@@ -16,17 +17,23 @@ from skyred.components.estimators.flux_options import (
     n_sigma_ul_option,
 )
 from skyred.components.estimators.mosaic import map_datasets
+from skyred.components.estimators.norm_range import NormRange
 from skyred.components.estimators.scripted import (
     energy_edges_argument,
     non_default_arguments,
+    norm_arguments,
     write_map,
     write_maps,
 )
-from skyred.components.estimators.ts_map_input import require_same_pixels, with_known_background
+from skyred.components.estimators.ts_map_input import (
+    get_amplitude,
+    require_same_pixels,
+    with_known_background,
+)
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_submodel, submodel_problems
 from skyred.errors import ExportError, ModelError, Problem
-from skyred.fields import option, quantity
+from skyred.fields import nested_object, option, quantity
 from skyred.interfaces import SERIAL_TASKS, Chain, Tasks, component
 from skyred.scripting import literal
 
@@ -38,7 +45,7 @@ if TYPE_CHECKING:
     from skyred.interfaces.records import FitResult
     from skyred.scripting import Script
 
-OPTIONAL_COLUMNS = ("errn-errp", "ul", "sensitivity")
+OPTIONAL_COLUMNS = ("errn-errp", "ul", "sensitivity", "stat_scan")
 SUBMODELS = ("spatial", "spectral")
 # options that are arguments of gammapy's estimator
 SAME_OPTIONS = (
@@ -148,7 +155,14 @@ class TSMap(MapEstimator):
         (),
         choices=OPTIONAL_COLUMNS,
         many=True,
-        doc="Optional maps: asymmetric errors, upper limit, sensitivity.",
+        doc="Optional maps: asymmetric errors, upper limit, sensitivity, likelihood scan. Unlike "
+        "in gammapy, the scan does not replace the fitted norms, errors and limits.",
+    )
+    norm: NormRange | None = nested_object(
+        NormRange,
+        None,
+        doc="Limits of the norm in each pixel, and the norms of stat_scan; by default no limits, "
+        "and 109 norms around the best one.",
     )
     n_sigma: float = n_sigma_option()
     n_sigma_ul: float = n_sigma_ul_option()
@@ -249,6 +263,9 @@ class TSMap(MapEstimator):
             asymmetric_errors="errn-errp" in self.columns,
             n_sigma_ul=self.n_sigma_ul if "ul" in self.columns else None,
             n_sigma_sensitivity=self.n_sigma_sensitivity if "sensitivity" in self.columns else None,
+            stat_scan="stat_scan" in self.columns,
+            scan_norms=() if self.norm is None else self.norm.scan(),
+            limits=(-np.inf, np.inf) if self.norm is None else self.norm.limits(),
         )
         fitter = TSMapFitter(
             self.build_source(),
@@ -298,6 +315,9 @@ class TSMap(MapEstimator):
         options += energy_edges_argument(script, self.label, self.energy_edges)
         options.append(f"selection_optional={literal(self.columns)}")
         options += non_default_arguments(self, *SAME_OPTIONS)
+        if self.norm is not None:
+            script.body.add("# gammapy has no limits here, and only scans to the ends of the range")
+            options += norm_arguments(self)
         script.body.add(
             f"estimator = TSMapEstimator({', '.join(options)})", "maps = estimator.run(dataset)"
         )
@@ -324,20 +344,3 @@ class TSMap(MapEstimator):
                     f"{dataset.name} has no PSF, so a point source would be one pixel wide: "
                     "use full-enclosure IRFs, or set the shape of the source (spatial: ...)"
                 )
-
-
-def get_amplitude(spectral: Any) -> Any:
-    """Return the amplitude or norm of a spectrum.
-
-    Parameters
-    ----------
-    spectral : gammapy.modeling.models.SpectralModel
-        The spectrum.
-
-    Returns
-    -------
-    gammapy.modeling.Parameter or None
-        The amplitude or norm; None if the spectrum has neither.
-    """
-    names = [name for name in ("amplitude", "norm") if name in spectral.parameters.names]
-    return spectral.parameters[names[0]] if names else None

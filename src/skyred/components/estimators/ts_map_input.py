@@ -1,9 +1,9 @@
-"""The datasets of TS maps: with the same pixels, and a known background."""
+"""The input of TS maps: datasets with the same pixels and known background, and a spectrum."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,3 +60,20 @@ def with_known_background(dataset: MapDataset) -> MapDataset:
     map_dataset.background.data = np.nan_to_num(map_dataset.background.data)
     map_dataset.models = dataset.models
     return map_dataset
+
+
+def get_amplitude(spectral: Any) -> Any:
+    """Return the amplitude or norm of a spectrum.
+
+    Parameters
+    ----------
+    spectral : gammapy.modeling.models.SpectralModel
+        The spectrum.
+
+    Returns
+    -------
+    gammapy.modeling.Parameter or None
+        The amplitude or norm; None if the spectrum has neither.
+    """
+    names = [name for name in ("amplitude", "norm") if name in spectral.parameters.names]
+    return spectral.parameters[names[0]] if names else None

@@ -153,8 +153,10 @@ class TSMapFitter:
         maps = Maps()
         for name in attrs.fields_dict(NormMaps):
             images = [getattr(norm_maps, name) for norm_maps in maps_by_energy]
-            if images[0] is not None:
+            if images[0] is not None and images[0].ndim == 2:
                 maps[name] = Map.from_geom(geom, data=np.stack(images))
+            elif images[0] is not None:
+                maps[name] = self._build_scan_map(name, geom, np.stack(images))
         return FluxMaps(
             data=maps,
             reference_model=self.model,
@@ -163,6 +165,20 @@ class TSMapFitter:
                 "n_sigma": self.optional_maps.n_sigma,
                 "n_sigma_ul": self.optional_maps.n_sigma_ul or 2,
             },
+        )
+
+    def _build_scan_map(self, name: str, geom: Any, values: Array) -> Any:
+        """Build a map of a scan, with the axis ``dnde_bin``, from values of shape (e, m, y, x)."""
+        from gammapy.maps import Map, MapAxis
+
+        norms = np.arange(values.shape[1])
+        scan_axis = MapAxis(norms, node_type="center", name="dnde_bin")
+        scan_geom = geom.to_image().to_cube([scan_axis, *geom.axes])
+        if name == "stat_scan":
+            return Map.from_geom(scan_geom, data=values)
+        dnde = self.model.spectral_model(geom.axes["energy"].center)
+        return Map.from_geom(
+            scan_geom, data=values * dnde.value[:, None, None, None], unit=dnde.unit
         )
 
 

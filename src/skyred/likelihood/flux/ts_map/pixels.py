@@ -19,6 +19,7 @@ from skyred.likelihood.flux.ts_map.pairs import (
     bins_without_counts,
 )
 from skyred.likelihood.flux.ts_map.precision import DEFAULT_PRECISION, Precision
+from skyred.likelihood.flux.ts_map.scan import scan_norms, scan_statistic
 from skyred.likelihood.flux.ts_map.solve import (
     Norms,
     find_distances_down,
@@ -50,12 +51,21 @@ class MapSelection:
     n_sigma_ul, n_sigma_sensitivity : float, optional
         Number of sigma of the upper limits and of the sensitivity; by default these maps are not
         computed.
+    stat_scan : bool
+        Whether to compute the statistic at several norms.
+    scan_norms : tuple of float
+        These norms; by default, they are chosen around the best norm of each pixel.
+    limits : tuple of float
+        Lowest and highest allowed norm; errors and upper limits that exceed them are NaN.
     """
 
     n_sigma: float = 1.0
     asymmetric_errors: bool = False
     n_sigma_ul: float | None = None
     n_sigma_sensitivity: float | None = None
+    stat_scan: bool = False
+    scan_norms: tuple[float, ...] = ()
+    limits: tuple[float, float] = (-np.inf, np.inf)
 
 
 @attrs.define(eq=False)
@@ -84,6 +94,9 @@ class NormMaps:
         Upper limit of the norm.
     norm_sensitivity : array, optional
         Norm with an expected significance of `n_sigma_sensitivity`.
+    dnde_scan_values, stat_scan : array, optional
+        Norms of the scan, and the statistic at these norms minus that at norm zero, shape
+        (m, ny, nx).
     """
 
     ts: Array
@@ -99,6 +112,8 @@ class NormMaps:
     norm_errp: Array | None = None
     norm_ul: Array | None = None
     norm_sensitivity: Array | None = None
+    dnde_scan_values: Array | None = None
+    stat_scan: Array | None = None
 
 
 def fit_norm_maps(
@@ -162,6 +177,8 @@ class PixelResults:
         Values of the maps in each pixel, shape (n,).
     norm_errn, norm_errp, norm_ul, norm_sensitivity : array, optional
         Values of the optional maps in each pixel, shape (n,).
+    dnde_scan_values, stat_scan : array, optional
+        Norms and statistic of the scan in each pixel, shape (n, m).
     """
 
     ts: Array
@@ -174,6 +191,8 @@ class PixelResults:
     norm_errp: Array | None
     norm_ul: Array | None
     norm_sensitivity: Array | None
+    dnde_scan_values: Array | None
+    stat_scan: Array | None
 
 
 class Solver:
@@ -210,7 +229,8 @@ class Solver:
             for select in (bins_with_counts, bins_without_counts, all_bins)
         )
         self.bins_per_pixel = sum(layer.n_kernel_bins for layer in layers)
-        if not optional_maps.asymmetric_errors and optional_maps.n_sigma_sensitivity is None:
+        needs_all_bins = optional_maps.stat_scan or optional_maps.n_sigma_sensitivity is not None
+        if not optional_maps.asymmetric_errors and not needs_all_bins:
             # only bins with counts are evaluated
             n_bins = np.sum([layer.box_sums(bins_with_counts(layer)) for layer in layers], axis=0)
             self.bins_per_pixel = int(n_bins.max())
@@ -235,23 +255,34 @@ class Solver:
             roots = find_roots(pairs, signal, self.precision)
         else:
             norm = np.maximum(self.estimate.norm[rows, columns], lowest_norms)
+            norm = np.clip(norm, *selection.limits)
             threshold = self.estimate.threshold
             roots = find_significant_roots(pairs, signal, norm, threshold, self.precision)
-        best = Norms.from_roots(roots, lowest_norms, pairs, signal)
+        best = Norms.from_roots(roots, lowest_norms, pairs, signal, selection.limits)
         errn = errp = limit = sensitivity = None
         converged = np.where(roots.success, 1.0, np.nan)
         if selection.asymmetric_errors:
             errp = converged * self._distances_up(pairs, signal, best, selection.n_sigma)
+            errp = np.where(errp <= selection.limits[1] - best.value, errp, np.nan)
             empty_bins = _pairs(self.without_counts, rows, columns)
             empty_bins = empty_bins.select(empty_bins.predict(best.pole) < 0)
             errn = converged * find_distances_down(
                 pairs, empty_bins, signal, best, selection.n_sigma, self.precision
             )
+            errn = np.where(errn <= best.value - selection.limits[0], errn, np.nan)
         if selection.n_sigma_ul is not None:
             distances = self._distances_up(pairs, signal, best, selection.n_sigma_ul)
             limit = converged * (best.value + distances)
-        if selection.n_sigma_sensitivity is not None:
+            limit = np.where(limit <= selection.limits[1], limit, np.nan)
+        norms = scan = None
+        if selection.stat_scan or selection.n_sigma_sensitivity is not None:
             all_pairs = _pairs(self.all_bins, rows, columns)
+        if selection.stat_scan:
+            norms = scan_norms(best)
+            if selection.scan_norms:
+                norms = np.tile(selection.scan_norms, (len(rows), 1))
+            scan = scan_statistic(all_pairs, norms)
+        if selection.n_sigma_sensitivity is not None:
             sensitivity = find_sensitivities(
                 all_pairs, signal, selection.n_sigma_sensitivity, self.precision
             )
@@ -267,6 +298,8 @@ class Solver:
             errp,
             limit,
             sensitivity,
+            norms,
+            scan,
         )
 
     def _distances_up(
@@ -297,7 +330,11 @@ def _blocks(mask: Mask, bins_per_pixel: int) -> Iterator[tuple[Integers, Integer
 
 
 def _to_map(mask: Mask, blocks: list[Array]) -> Array:
-    """Return a map with the values of the pixels in the mask, and NaN outside."""
-    image = np.full(mask.shape, np.nan)
-    image[mask] = np.concatenate(blocks)
+    """Return a map with the values of the pixels in the mask, and NaN outside.
+
+    Values of the shape (n, m) become a map of the shape (m, ny, nx).
+    """
+    values = np.concatenate(blocks)
+    image = np.full((*values.shape[1:], *mask.shape), np.nan)
+    image[..., mask] = values.T
     return image

@@ -68,7 +68,12 @@ class Norms:
 
     @classmethod
     def from_roots(
-        cls, roots: Roots, lowest_norms: Array, pairs: PixelBinPairs, signal: Array
+        cls,
+        roots: Roots,
+        lowest_norms: Array,
+        pairs: PixelBinPairs,
+        signal: Array,
+        limits: tuple[float, float] = (-np.inf, np.inf),
     ) -> Norms:
         """Return the norms at the roots, or the lowest allowed norms where these are higher.
 
@@ -82,6 +87,8 @@ class Norms:
             Pixels, and the bins with counts that their kernels cover.
         signal : array
             Total predicted counts of a source of norm one, shape (n,).
+        limits : tuple of float
+            Lowest and highest allowed norm.
 
         Returns
         -------
@@ -89,6 +96,7 @@ class Norms:
             The norms.
         """
         norm = np.where(signal > 0, np.maximum(roots.value, lowest_norms), np.nan)
+        norm = np.clip(norm, *limits)  # the statistic is convex
         with np.errstate(divide="ignore", invalid="ignore"):
             predicted = np.maximum(pairs.predict(norm), TRUNCATION)
             error = 1 / np.sqrt(pairs.sum_by_pixel(pairs.counts * (pairs.signal / predicted) ** 2))

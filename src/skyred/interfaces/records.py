@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,10 +200,13 @@ class FitResult:
     notes : tuple of str
         Remarks on the fit, such as models that were evaluated by gammapy, with the reason.
     errn, errp : array, optional
-        Asymmetric errors, downwards and upwards, both positive, shape (n,).
+        Asymmetric errors, downwards and upwards, both positive, shape (n,); NaN where they were not
+        computed.
     unconstrained : tuple of str
         Parameters that the likelihood does not constrain; errors of the other parameters may still
         be valid.
+    n_sigma : float
+        The confidence level of `errn` and `errp`, in standard deviations.
     """
 
     names: tuple[str, ...] = attrs.field(converter=_strings)
@@ -224,6 +228,12 @@ class FitResult:
     errn: NDArray[np.float64] | None = attrs.field(default=None, converter=_optional_array)
     errp: NDArray[np.float64] | None = attrs.field(default=None, converter=_optional_array)
     unconstrained: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    n_sigma: float = attrs.field(default=1.0, converter=float)
+
+    @property
+    def confidence_level(self) -> float:
+        """The probability that corresponds to `n_sigma`: 0.683 for 1."""
+        return math.erf(self.n_sigma / math.sqrt(2))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain Python values.
@@ -263,7 +273,17 @@ class FitResult:
         width = max((len(name) for name in self.names), default=0)
         lines = [self._line(index, width) for index in range(len(self.names))]
         header = f"{self._status}: {self._quality}"
-        return "\n".join([header, *lines, *(f"  note: {note}" for note in self.notes)])
+        notes = (f"  note: {note}" for note in self.notes)
+        return "\n".join([header, *lines, *(f"  {line}" for line in self._error_levels), *notes])
+
+    @property
+    def _error_levels(self) -> tuple[str, ...]:
+        """The confidence level of asymmetric errors, if there are any."""
+        if self.errn is None:
+            return ()
+        return (
+            f"asymmetric errors: {self.n_sigma:g} sigma ({self.confidence_level:.2%} confidence)",
+        )
 
     @property
     def _status(self) -> str:
@@ -285,7 +305,11 @@ class FitResult:
         return line + ("  (at its limit)" if name in self.at_limit else "")
 
     def _error(self, index: int) -> str:
-        if self.errn is not None and self.errp is not None:
+        if (
+            self.errn is not None
+            and self.errp is not None
+            and not (np.isnan(self.errn[index]) and np.isnan(self.errp[index]))
+        ):
             return f"-{self.errn[index]:.2g} +{self.errp[index]:.2g}"
         return f"+- {self.errors[index]:.2g}"
 
@@ -308,5 +332,6 @@ class FitResult:
         return join(
             paragraph("The fit ", bold(self._status), ": ", self._quality),
             table(("Parameter", "Value", "Error", "Unit", ""), rows),
+            *(paragraph(line) for line in self._error_levels),
             *(paragraph("Note: ", note) for note in self.notes),
         )

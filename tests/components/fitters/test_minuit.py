@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from skyred import Objective
-from skyred.components.fitters.minuit import Minuit
-from skyred.errors import FitError
+from skyred.components.fitters.minuit import Minuit, Newton
+from skyred.errors import FieldError, FitError
 
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
 MINIMUM = np.array([1.0, -2.0, 30.0])
@@ -231,3 +231,40 @@ def test_minos_is_skipped_without_a_minimum() -> None:
     result = Minuit(minos=True).fit(objective)
     assert not result.success
     assert result.errn is None
+
+
+@pytest.mark.parametrize("cls", [Newton, Minuit])
+def test_minos_errors_at_another_level_agree_with_iminuit(cls: Any) -> None:
+    from iminuit import Minuit as IMinuit
+
+    def stat(x: Any) -> float:
+        return float(2 * (x[0] - 5 * np.log(x[0])) + (x[1] - x[0]) ** 2)
+
+    objective = Objective(names=("a", "b"), start=[4, 3], stat=stat, limits=[(0.1, 50), (-50, 50)])
+    result = cls(minos=True, n_sigma=2, minos_parameters=["a*"]).fit(objective)
+    minuit = IMinuit(stat, np.array([4.0, 3.0]), name=("a", "b"))
+    minuit.limits = [(0.1, 50), (-50, 50)]
+    minuit.errordef, minuit.tol = 1, 1e-4
+    minuit.migrad()
+    minuit.minos("a", cl=2)
+    assert result.errp[0] == pytest.approx(minuit.merrors["a"].upper, rel=5e-3)
+    assert result.errn[0] == pytest.approx(-minuit.merrors["a"].lower, rel=5e-3)
+    for value in result.values[0] + np.array(
+        [-result.errn[0], result.errp[0]]
+    ):  # b = a along the profile
+        rise = 2 * (value - 5 * np.log(value)) - 2 * (5 - 5 * np.log(5))
+        assert rise == pytest.approx(4, rel=2e-3)
+    assert np.isnan([result.errn[1], result.errp[1]]).all()
+    assert result.to_dict()["n_sigma"] == 2
+    for content in (str(result), result.html()):
+        assert "asymmetric errors: 2 sigma (95.45% confidence)" in str(content)
+
+
+def test_options_of_asymmetric_errors_need_minos() -> None:
+    with pytest.raises(FieldError, match=r"n_sigma: has no effect.*set minos: true"):
+        Newton(n_sigma=2)
+
+
+def test_unknown_parameter_with_asymmetric_errors_is_a_note() -> None:
+    result = Minuit(minos=True, minos_parameters=["x", "none"]).fit(quadratic())
+    assert any("no asymmetric errors for" in note for note in result.notes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from skyred.errors import Problem
 from skyred.fields import option
 from skyred.hookspecs import hookimpl
 from skyred.interfaces import Component, Fitter, component
@@ -24,6 +26,16 @@ TOLERANCE = option(
     "0.002 times this value.",
 )
 MINOS = option(False, doc="Whether to compute asymmetric errors, as MINOS does.")
+N_SIGMA = option(
+    1.0, min=0.1, max=10.0, doc="Confidence level of the asymmetric errors, in standard deviations."
+)
+MINOS_PARAMETERS = option(
+    ("*",),
+    type=str,
+    many=True,
+    doc="Parameters with asymmetric errors, with wildcards, such as crab.spectral.*; by default "
+    "all.",
+)
 
 
 class _Minimiser(Fitter):
@@ -32,6 +44,20 @@ class _Minimiser(Fitter):
     samples = False
     tolerance: float
     minos: bool
+    n_sigma: float
+    minos_parameters: tuple[str, ...]
+
+    def validate(self) -> Iterable[Problem]:
+        """Check that options of asymmetric errors are only set if these are computed.
+
+        Yields
+        ------
+        Problem
+            An option without effect.
+        """
+        for name in ("n_sigma", "minos_parameters"):
+            if not self.minos and not self._is_default(name, getattr(self, name)):
+                yield Problem((name,), "has no effect", "set minos: true, or remove it")
 
     @property
     def _method_arguments(self) -> dict[str, Any]:
@@ -57,7 +83,12 @@ class _Minimiser(Fitter):
             If the objective is not finite at its starting values.
         """
         return minimise(
-            objective, tolerance=self.tolerance, minos=self.minos, **self._method_arguments
+            objective,
+            tolerance=self.tolerance,
+            minos=self.minos,
+            n_sigma=self.n_sigma,
+            minos_parameters=self.minos_parameters,
+            **self._method_arguments,
         )
 
     @property
@@ -100,8 +131,19 @@ class _Minimiser(Fitter):
             "print(datasets.models.to_parameters_table())",
         )
         if self.minos:
-            with script.body.inside("for parameter in datasets.parameters.free_parameters:"):
-                script.body.add("print(parameter.name, fit.confidence(datasets, parameter))")
+            script.use("fnmatch", "fnmatchcase")
+            sigma = "" if self.n_sigma == 1 else f", sigma={self.n_sigma!r}"
+            script.body.add(
+                "parameters = datasets.models.parameters",
+                "names = datasets.models.parameters_unique_names",
+                f"patterns = {literal(list(self.minos_parameters))}",
+            )
+            with script.body.inside("for parameter, name in zip(parameters, names, strict=True):"):
+                script.body.add(
+                    "is_selected = any(fnmatchcase(name, pattern) for pattern in patterns)",
+                    "if is_selected and not parameter.frozen:",
+                    f"    print(name, fit.confidence(datasets, parameter{sigma}))",
+                )
 
 
 @component
@@ -115,6 +157,8 @@ class Newton(_Minimiser):
     kind = "newton"
     tolerance: float = TOLERANCE
     minos: bool = MINOS
+    n_sigma: float = N_SIGMA
+    minos_parameters: tuple[str, ...] = MINOS_PARAMETERS
 
     # assigned explicitly, since the export ignores an inherited method
     write_script = _Minimiser.write_script
@@ -137,6 +181,8 @@ class Minuit(_Minimiser):
         10000, min=1, doc="Maximum number of evaluations of the objective by MIGRAD."
     )
     minos: bool = MINOS
+    n_sigma: float = N_SIGMA
+    minos_parameters: tuple[str, ...] = MINOS_PARAMETERS
 
     # assigned explicitly, since the export ignores an inherited method
     write_script = _Minimiser.write_script

@@ -6,7 +6,9 @@ from a new minimum.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -33,8 +35,8 @@ class AsymmetricErrors:
     Parameters
     ----------
     errn, errp : array
-        Lower and upper errors, both positive, shape (n,); NaN if the statistic does not rise by 1
-        within the parameter limits.
+        Lower and upper errors, both positive, shape (n,); NaN if the statistic does not rise
+        enough within the parameter limits.
     lower_point : array or None
         Parameters at a point with a lower statistic, shape (n,); the errors are then incomplete.
     """
@@ -49,6 +51,8 @@ def add_asymmetric_errors(
     result: FitResult,
     search: Callable[[Objective], FitResult],
     min_gain: float,
+    n_sigma: float = 1.0,
+    patterns: Sequence[str] = ("*",),
 ) -> FitResult:
     """Add asymmetric errors to a fit result, and fit again if a profile falls below the minimum.
 
@@ -62,6 +66,10 @@ def add_asymmetric_errors(
         Function that minimises an objective, from its starting values.
     min_gain : float
         Minimum decrease of the statistic for a new fit.
+    n_sigma : float
+        The confidence level of the errors, in standard deviations.
+    patterns : sequence of str
+        Names of the parameters, with wildcards; those of other parameters are NaN.
 
     Returns
     -------
@@ -70,10 +78,11 @@ def add_asymmetric_errors(
         is false if a new fit fails, or if profiles still fall below the minimum after `RESTARTS`
         fits.
     """
+    compute_errors = partial(_compute_errors, objective, n_sigma=n_sigma, patterns=patterns)
     for restart in range(RESTARTS + 1):
-        errors = _compute_errors(objective, result, result.stat - min_gain)
+        errors = compute_errors(result, result.stat - min_gain)
         if errors.lower_point is None:
-            return _add_errors(result, errors)
+            return _add_errors(result, errors, n_sigma, patterns)
         if restart == RESTARTS:
             break
         new_result = search(attrs.evolve(objective, start=errors.lower_point))
@@ -81,7 +90,8 @@ def add_asymmetric_errors(
         if not new_result.stat < result.stat - min_gain:
             if objective.refresh is not None:
                 objective.refresh(result.values)
-            return _add_errors(result, _compute_errors(objective, result, -np.inf))
+            errors = compute_errors(result, -np.inf)
+            return _add_errors(result, errors, n_sigma, patterns)
         result = _add_restart_note(result, new_result)
         if not result.success:
             return result
@@ -89,7 +99,13 @@ def add_asymmetric_errors(
     return attrs.evolve(result, success=False, message=message)
 
 
-def _compute_errors(objective: Objective, result: FitResult, threshold: float) -> AsymmetricErrors:
+def _compute_errors(
+    objective: Objective,
+    result: FitResult,
+    threshold: float,
+    n_sigma: float,
+    patterns: Sequence[str],
+) -> AsymmetricErrors:
     """Compute the errors of each parameter, unless the statistic falls below a threshold.
 
     Parameters
@@ -100,6 +116,10 @@ def _compute_errors(objective: Objective, result: FitResult, threshold: float) -
         The minimum, with errors.
     threshold : float
         The computation ends if the statistic falls below this value.
+    n_sigma : float
+        The confidence level, in standard deviations.
+    patterns : sequence of str
+        Names of the parameters, with wildcards.
 
     Returns
     -------
@@ -107,9 +127,11 @@ def _compute_errors(objective: Objective, result: FitResult, threshold: float) -
         The errors, or the point below the threshold.
     """
     errn, errp = np.full((2, len(result.names)), np.nan)
-    for index in range(len(result.names)):
+    for index in select_parameters(result.names, patterns):
         conditional_fit = ConditionalFit(objective, result, [index])
-        errn[index], errp[index] = asymmetric_errors(objective, result, index, 1.0, conditional_fit)
+        errn[index], errp[index] = asymmetric_errors(
+            objective, result, index, n_sigma, conditional_fit
+        )
         if conditional_fit.lowest.stat < threshold:
             return AsymmetricErrors(errn, errp, conditional_fit.lowest.values)
     return AsymmetricErrors(errn, errp)
@@ -130,15 +152,43 @@ def _add_restart_note(previous_result: FitResult, new_result: FitResult) -> FitR
     return attrs.evolve(new_result, notes=tuple(notes), nfev=previous_result.nfev + new_result.nfev)
 
 
-def _add_errors(result: FitResult, errors: AsymmetricErrors) -> FitResult:
+def select_parameters(names: Sequence[str], patterns: Sequence[str]) -> list[int]:
+    """Return the indices of the parameters that match at least one pattern.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The names of the parameters.
+    patterns : sequence of str
+        Names with wildcards, such as ``crab.*``.
+
+    Returns
+    -------
+    list of int
+        The indices, in order.
+    """
+    return [
+        index
+        for index, name in enumerate(names)
+        if any(fnmatchcase(name, pattern) for pattern in patterns)
+    ]
+
+
+def _add_errors(
+    result: FitResult, errors: AsymmetricErrors, n_sigma: float, patterns: Sequence[str]
+) -> FitResult:
+    indices = select_parameters(result.names, patterns)
     missing = [
-        f"{side} error of {name}"
-        for name, *pair in zip(result.names, errors.errn, errors.errp, strict=True)
-        for side, error in zip(("lower", "upper"), pair, strict=True)
+        f"{side} error of {result.names[index]}"
+        for index in indices
+        for side, error in (("lower", errors.errn[index]), ("upper", errors.errp[index]))
         if not np.isfinite(error)
     ]
     notes = result.notes
     if missing:
         notes = (*notes, f"MINOS found no {', no '.join(missing)}: the statistic does not rise "
-                         "by 1 within the parameter limits")  # fmt: skip
-    return attrs.evolve(result, errn=errors.errn, errp=errors.errp, notes=notes)
+                         f"by {n_sigma**2:g} within the parameter limits")  # fmt: skip
+    if unknown := [name for name in patterns if not select_parameters(result.names, [name])]:
+        notes = (*notes, f"no asymmetric errors for {', '.join(unknown)}: no free parameter has "
+                         "this name")  # fmt: skip
+    return attrs.evolve(result, errn=errors.errn, errp=errors.errp, notes=notes, n_sigma=n_sigma)

@@ -51,6 +51,8 @@ def minimise(
     tolerance: float = 0.01,
     calls: int = 10000,
     minos: bool = False,
+    n_sigma: float = 1.0,
+    minos_parameters: Sequence[str] = ("*",),
 ) -> FitResult:
     """Find the minimum of an objective, including its prior, and the covariance at the minimum.
 
@@ -78,6 +80,10 @@ def minimise(
     minos : bool
         Whether to compute asymmetric errors, as MINOS does. If a profile falls below the minimum,
         the fit restarts from the lower point, and the result has a note.
+    n_sigma : float
+        The confidence level of asymmetric errors, in standard deviations.
+    minos_parameters : sequence of str
+        Names of the parameters with asymmetric errors, with wildcards; by default all.
 
     Returns
     -------
@@ -96,7 +102,7 @@ def minimise(
     if not minos or not result.success:
         return result
     min_gain = MAX_EDM_FACTOR * EDM_PER_TOLERANCE * tolerance
-    return add_asymmetric_errors(objective, result, search, min_gain)
+    return add_asymmetric_errors(objective, result, search, min_gain, n_sigma, minos_parameters)
 
 
 def _search(

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.likelihood.objective import objective_of
-
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
@@ -42,6 +40,8 @@ def compute_test_statistics(
     dict of str to float
         The TS; 0 if the best norm is 0, and NaN if a source has no norm that can be fitted.
     """
+    from skyred.likelihood.objective import objective_of  # needs scipy, unlike `NORM_NAMES`
+
     if not names:
         return {}
     previous_models = datasets.models

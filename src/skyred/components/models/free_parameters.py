@@ -21,7 +21,6 @@ from skyred.errors import ExportError, ModelError, Problem, SkyredWarning, neare
 from skyred.fields import Position, option, position, quantity
 from skyred.interfaces import Chain, Model, component
 from skyred.interfaces.model import ModelContext
-from skyred.likelihood.source_significance import compute_test_statistics
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -198,6 +197,8 @@ class _ParameterRule(Model):
     def _select_by_ts(
         self, models: Models, reasons: dict[str, list[str]], context: ModelContext
     ) -> dict[str, list[str]]:
+        from skyred.likelihood.source_significance import compute_test_statistics
+
         published = context.test_statistics
         names = [name for name in reasons if name not in published]
         computed = compute_test_statistics(context.datasets, models, names)
@@ -267,7 +268,7 @@ class _ParameterRule(Model):
 
 
 SOURCES = option(
-    ("*",), type=str, many=True, doc="Names of sources, with wildcards (*, ?); by default all."
+    ("*",), type=str, many=True, doc="Names of sources, with wildcards; by default all."
 )
 EXCLUDE = option((), type=str, many=True, doc="Names, with wildcards, that are left unchanged.")
 CENTER = position(None, doc="Position from which distances are measured.")

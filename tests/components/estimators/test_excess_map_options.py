@@ -12,7 +12,12 @@ import pytest
 from gammapy.datasets import Datasets, MapDataset, MapDatasetOnOff
 from gammapy.estimators import ExcessMapEstimator, FluxMaps
 from gammapy.maps import Map
-from gammapy.modeling.models import PowerLawSpectralModel
+from gammapy.modeling.models import (
+    FoVBackgroundModel,
+    PointSpatialModel,
+    PowerLawSpectralModel,
+    SkyModel,
+)
 
 import small_datasets as small
 from skyred import Pipeline
@@ -113,6 +118,26 @@ class TestKnownBackground:
         assert_maps_agree(product.maps, expected, [f"flux_{name}" for name in CASH_MAPS])
         assert (product.maps.n_sigma, product.maps.n_sigma_ul) == (2, 3)
         assert product.maps.meta == expected.meta
+
+    def test_residuals_agree_with_gammapy(self) -> None:
+        datasets = Datasets([small.map_dataset("sim")])
+        spectral = PowerLawSpectralModel(index=2.5, amplitude="1e-11 cm-2 s-1 TeV-1")
+        position = datasets[0].counts.geom.center_skydir
+        spatial = PointSpatialModel(lon_0=position.ra, lat_0=position.dec, frame="icrs")
+        datasets.models = [
+            SkyModel(spectral, spatial, name="crab"),
+            FoVBackgroundModel(dataset_name="sim"),
+        ]
+        datasets.models["sim-bkg"].parameters["norm"].value = 0.9
+        expected = run_gammapy(datasets[0])
+        estimator = ExcessMap(
+            correlation_radius=RADIUS, spectral={"type": "pl", "index": 3}, subtract_sources=True
+        )
+        product = estimator.estimate(datasets, None)
+        assert_maps_agree(product.maps, expected, ["npred_excess", "sqrt_ts", "norm"])
+        with_source = estimator.evolve(subtract_sources=False).estimate(datasets, None)
+        difference = with_source.maps.npred_excess.data - product.maps.npred_excess.data
+        assert difference.max() > 1
 
     @pytest.mark.parametrize("name", ["gamma_min_sensitivity", "bkg_syst_fraction_sensitivity"])
     def test_lower_limits_of_the_sensitivity_have_an_effect(

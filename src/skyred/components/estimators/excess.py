@@ -104,9 +104,14 @@ class CorrelatedMapEstimator(MapEstimator):
         doc="Whether off counts are summed over the disk too. With a ring background, the same off "
         "events belong to many pixels, and are then counted several times.",
     )
+    subtract_sources: bool = option(
+        False,
+        doc="Whether the fitted sources are subtracted together with the background, so that the "
+        "maps show residuals, as gammapy's estimator does for datasets with models.",
+    )
 
     def excess_maps(self, datasets: Datasets) -> FluxMaps:
-        """Estimate maps of the excess over the fitted background, which contains no sources.
+        """Estimate maps of the excess over the fitted background, or over all fitted models.
 
         The significance is that of Li & Ma (1983, ApJ 272, 317) for off counts (wstat), or that
         for a known background (Cash), both computed by gammapy's `ExcessMapEstimator`.
@@ -127,7 +132,7 @@ class CorrelatedMapEstimator(MapEstimator):
             If there is no map dataset, the map datasets cannot be summed, one of them has no
             background or exposure, or the spectrum is negative at some energies.
         """
-        mosaic = Mosaic.from_datasets(select_maps(datasets), include_sources=False)
+        mosaic = Mosaic.from_datasets(select_maps(datasets), self.subtract_sources)
         estimator = self.gammapy_estimator()
         exposure = mosaic.reco_exposure(estimator.spectral_model)
         if np.nanmin(exposure.data) < 0:
@@ -170,7 +175,9 @@ class CorrelatedMapEstimator(MapEstimator):
             If there is not exactly one map dataset.
         """
         script.use("gammapy.estimators", "ExcessMapEstimator")
-        write_without_sources(script, write_map(script))
+        name = write_map(script)
+        if not self.subtract_sources:
+            write_without_sources(script, name)
         options = [script.quantity(self.correlation_radius)]
         if self.energy_edges is None and not self.gammapy_estimator().sum_over_energy_groups:
             # gammapy's option has no effect: it always uses one bin

@@ -19,6 +19,7 @@ extensions = [
     "numpydoc",
     "myst_parser",
     "catalog_pages",  # docs/ext: the pages of components, plugins, configuration and hooks
+    "counterpart_pages",  # docs/ext: gammapy's and asgardpy's options beside those of skyred
     "mathml",  # docs/ext: formulas
     "sphinx_gallery.gen_gallery",  # runs docs/tutorials/*.py into docs/generated
 ]

@@ -60,6 +60,10 @@ from .components.gammapy import (
 from .components.stackers.stacking import (
     merge_stacks as merge_stacks,
 )
+from .conversion import (
+    Conversion as Conversion,
+    convert as convert,
+)
 from .errors import (
     ArchiveError as ArchiveError,
     CacheError as CacheError,

@@ -188,17 +188,23 @@ def _echo_component(title: str, summary: str) -> None:
 def show(kind: str, plugin_files: tuple[Path, ...]) -> None:
     """Show the description of the component KIND and its options with types, units and defaults.
 
-    KIND can also be the type of a gammapy model that a plugin adds; its parameters are shown.
+    KIND can also be the type of a gammapy model that a plugin adds; its parameters are shown. For
+    a class of gammapy, such as SafeMaskMaker, the corresponding component is shown.
     """
-    from skyred.cli.describe import describe, describe_model
+    from skyred.cli.describe import describe, describe_counterpart, describe_model
     from skyred.errors import ConfigError, Problem, nearest
     from skyred.plugins import Plugins
 
     catalog = Plugins.load(files=plugin_files).catalog
     entries, models = catalog.find(kind), catalog.models.find(kind)
     if not entries and not models:
+        from skyred.conversion.counterparts import class_counterparts
+
+        if kind in (counterparts := class_counterparts()):
+            click.echo(describe_counterpart(counterparts[kind]))
+            return
         kinds = sorted({catalog.name(entry) for entry in catalog} | catalog.models.tags())
-        suggestion = nearest(kind, kinds)
+        suggestion = nearest(kind, [*kinds, *counterparts])
         expected = f"available: {', '.join(kinds)}{catalog.describe_unavailable_plugins()}"
         raise ConfigError([Problem((), f"unknown kind {kind!r}", expected, suggestion)])
     descriptions = [

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skyred.fields import REQUIRED, FieldSpec, default_of, describe_class, specs
 from skyred.io.requirements import unmet_requirements
 from skyred.plugins import CatalogEntry, ModelEntry
+
+if TYPE_CHECKING:
+    from skyred.conversion.counterparts import ClassCounterpart
 
 
 def describe(entry: CatalogEntry, name: str = "") -> str:
@@ -56,6 +59,34 @@ def _format_default(cls: type, name: str, spec: FieldSpec) -> str:
         return " (optional)"
     plain_default = spec.plain(default)
     return f" {plain_default}" if isinstance(plain_default, list) else f" [{plain_default}]"
+
+
+def describe_counterpart(entry: ClassCounterpart) -> str:
+    """Return the description of the counterpart of a class of gammapy.
+
+    Parameters
+    ----------
+    entry : ClassCounterpart
+        The counterpart.
+
+    Returns
+    -------
+    str
+        The components, and the options for the arguments of the class.
+    """
+    counterpart = entry.counterpart
+    kinds = ", ".join(counterpart.components)
+    lines = [f"{entry.module}.{counterpart.name}", ""]
+    lines.append(f"In skyred: {' '.join(part for part in (kinds, counterpart.note) if part)}")
+    if entry.arguments:
+        lines += ["", "Arguments, and the options that correspond to them:"]
+        width = max(map(len, entry.arguments))
+        lines += [
+            f"  {argument.name:{width}}  {argument.option or argument.note or argument.reason}"
+            for argument in entry.arguments.values()
+        ]
+    lines += [""] + [f"skyred show {kind}" for kind in counterpart.components]
+    return "\n".join(lines).rstrip()
 
 
 def describe_model(entry: ModelEntry) -> str:

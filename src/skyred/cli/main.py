@@ -10,6 +10,7 @@ from skyred import __version__
 from skyred.cli.cache import cache
 from skyred.cli.check import check
 from skyred.cli.commands import plugins, run, show
+from skyred.cli.convert import convert
 from skyred.cli.log_options import log_to_console
 from skyred.cli.plugin_commands import plugin_commands
 from skyred.errors import ConfigError, SkyredError
@@ -184,5 +185,5 @@ def main() -> None:
     """Run analyses of gamma-ray telescope data as pipelines of components, based on gammapy."""
 
 
-for command in (run, check, plugins, show, cache):
+for command in (run, check, plugins, show, cache, convert):
     main.add_command(command)

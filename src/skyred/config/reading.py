@@ -80,12 +80,12 @@ def load(pipeline_class: type[C], document: Document, catalog: Catalog) -> C:
     structurer = Structurer(catalog, list(document.problems), document.unreadable)
     pipeline = structurer.build(pipeline_class, document.data or {})
     if not isinstance(pipeline, pipeline_class) or () in document.unreadable:
-        raise _config_error(structurer.problems, document)
+        raise config_error(structurer.problems, document)
     model_problems = catalog.models.problems(pipeline)
     if problems := pipeline.problems(
         [*structurer.problems, *model_problems], partial(errors_of, catalog=catalog)
     ):
-        raise _config_error(add_plugin_types(problems, pipeline, catalog), document)
+        raise config_error(add_plugin_types(problems, pipeline, catalog), document)
     # the class is frozen; `checked` is not a field, so that equality and digest ignore it
     object.__setattr__(pipeline, "checked", True)
     return pipeline
@@ -117,11 +117,25 @@ def load_component(role: type[F], document: Document, catalog: Catalog) -> F:
     component = structurer.build(role, document.data)
     if structurer.problems:
         roots = (component,) if isinstance(component, Fields) else ()
-        raise _config_error(hide_in_problems(structurer.problems, *roots), document)
+        raise config_error(hide_in_problems(structurer.problems, *roots), document)
     return component  # type: ignore[return-value]
 
 
-def _config_error(problems: list[Problem], document: Document) -> ConfigError:
+def config_error(problems: Iterable[Problem], document: Document) -> ConfigError:
+    """Return an error with the problems of a document, in the order of the file.
+
+    Parameters
+    ----------
+    problems : iterable of Problem
+        The problems.
+    document : Document
+        The document.
+
+    Returns
+    -------
+    ConfigError
+        The error, with file, line and column of each problem.
+    """
     sorted_problems = sorted(dict.fromkeys(problems), key=document.position)
     lines = [document.format_problem(problem) for problem in sorted_problems]
     return ConfigError(sorted_problems, lines)

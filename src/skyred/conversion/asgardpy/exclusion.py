@@ -1,0 +1,95 @@
+"""Convert the exclusion regions of asgardpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+
+from skyred.conversion.plain_values import circle_region
+from skyred.conversion.section import Section
+
+
+def exclusion_regions(info: Section, dataset_type: str) -> list[str]:
+    """Return the exclusion regions of an instrument, as regions or files of mask maps.
+
+    Parameters
+    ----------
+    info : Section
+        The section `dataset_info` of an instrument.
+    dataset_type : {"1d", "3d"}
+        Whether the datasets are spectra or maps.
+
+    Returns
+    -------
+    list of str
+        The regions.
+    """
+    exclusion = info.section("background.exclusion")
+    exclusion.lose("target_source", "asgardpy does not use it", changes_results=False)
+    regions = [region for item in exclusion.items("regions") for region in _region(item)]
+    exclusion_file = exclusion.take("exclusion_file", "None")
+    if not regions and str(exclusion_file) != "None":
+        regions.append(str(exclusion_file))
+    return regions + _catalog_regions(info)
+
+
+def _region(region: Section) -> list[str]:
+    position = region.section("position")
+    name = region.take("name", "")
+    if name not in ("", "None"):
+        region.lose("name", "asgardpy looks up the position on the internet; set its coordinates")
+        return []
+    lon, lat = (position.take_angle(axis) for axis in ("lon", "lat"))
+    frame = str(position.take("frame", "icrs"))
+    position.lose("radius", "is not used", changes_results=False)
+    parameters = region.section("parameters")
+    region_type = region.take("type", "")
+    if region_type == "CircleSkyRegion":
+        return [circle_region(lon, lat, parameters.take_angle("region_radius"), frame)]
+    if region_type == "CircleAnnulusSkyRegion":
+        angles = (lon, lat, parameters.take_angle("rad_0"), parameters.take_angle("rad_1"))
+        numbers = ", ".join(repr(float(angle.to_value("deg"))) for angle in angles)
+        return [f"{frame}; annulus({numbers})"]
+    region.source.add_problem(f"{region.path}.type", f"unknown type of region {region_type!r}",
+                              "expected CircleSkyRegion or CircleAnnulusSkyRegion")  # fmt: skip
+    return []
+
+
+def _catalog_regions(info: Section) -> list[str]:
+    """Return circles around the sources of the catalogue that are inside the map."""
+    catalog_section = Section(info.source, "target.use_catalog")
+    radius = catalog_section.take_angle("exclusion_radius")
+    if radius == 0 * u.deg:
+        return []
+    from gammapy.catalog import CATALOG_REGISTRY
+
+    name = str(catalog_section.take("name", ""))
+    try:
+        positions = CATALOG_REGISTRY.get_cls(name)().positions
+    except (OSError, KeyError) as error:
+        catalog_section.lose("exclusion_radius", f"the catalogue {name!r} cannot be read: {error}")
+        return []
+    is_excluded = _exclusion_geometry(info).contains(positions)
+    return [
+        circle_region(position.ra, position.dec, radius, "icrs")
+        for position in positions.icrs[np.asarray(is_excluded)]
+    ]
+
+
+def _exclusion_geometry(info: Section) -> Any:
+    """Return the map of the frame in which asgardpy excludes sources."""
+    from astropy.coordinates import SkyCoord
+    from gammapy.maps import WcsGeom
+
+    wcs = info.section("geom.wcs")
+    width = [wcs.take_angle(f"map_frame_shape.{name}", "5 deg").to_value("deg")
+             for name in ("width", "height")]  # fmt: skip
+    bin_size = wcs.take_angle("binsize", "0.1 deg").to_value("deg")
+    region = info.section("on_region")
+    center = SkyCoord(region.take_angle("lon"),
+                      region.take_angle("lat"),
+                      frame=region.take("frame", "icrs"))  # fmt: skip
+    return WcsGeom.create(skydir=center, width=width, binsz=bin_size,
+                          proj=wcs.take("proj", "TAN"), frame=center.frame.name)  # fmt: skip

@@ -1,0 +1,163 @@
+"""Convert the models of asgardpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from astropy import units as u
+
+from skyred.conversion.plain_values import plain_position
+from skyred.conversion.section import Section
+from skyred.conversion.source import Source
+from skyred.fields.quantities import plain as plain_quantity
+
+if TYPE_CHECKING:
+    from skyred.conversion.asgardpy.instruments import Instrument
+
+# defaults of asgardpy for the settings of a parameter
+PARAMETER_DEFAULTS: dict[str, Any] = {
+    "value": 1.0, "unit": "", "min": 0.1, "max": 10.0, "frozen": True,
+}  # fmt: skip
+NO_NAMES = (None, "None")
+OWN_MODELS = {"ExpCutoffLogParabolaSpectralModel", "ECLP", "BrokenPowerLaw2SpectralModel", "bpl2"}
+
+
+def convert_models(
+    source: Source, instruments: list[Instrument], models: str | None
+) -> list[dict[str, Any]]:
+    """Convert the section `target`.
+
+    Parameters
+    ----------
+    source : Source
+        The configuration.
+    instruments : list of Instrument
+        The instruments.
+    models : str or None
+        A file with models, which replaces the components of the configuration.
+
+    Returns
+    -------
+    list of dict
+        The models.
+    """
+    target = Section(source, "target")
+    name = str(target.take("source_name", ""))
+    for unused, reason in (
+        ("sky_position", "is only used for Fermi-LAT event files"),
+        ("use_uniform_position", "is only used for Fermi-LAT event files"),
+        ("from_3d", "is only used for Fermi-LAT event files"),
+        ("covariance", "the covariance is computed by the fit"),
+        ("models_file", "asgardpy does not read it; pass the file with --models"),
+    ):
+        target.lose(unused, reason, changes_results=False)
+    if models is not None:
+        target.lose("components", "--models is used instead", changes_results=False)
+        converted: list[dict[str, Any]] = [{"kind": "file", "path": models}]
+    else:
+        converted = [
+            model for item in target.items("components") for model in _component(item, name)
+        ]
+    converted += _catalog(target, instruments)
+    converted += _region_of_interest(target, name)
+    has_background = any(model["kind"] == "fov-background" for model in converted)
+    if target.take("datasets_with_fov_bkg_model", []) and not has_background:
+        converted.append({"kind": "fov-background"})
+    return converted
+
+
+def _component(component: Section, source_name: str) -> list[dict[str, Any]]:
+    component.take("name")
+    component.take("datasets_names")
+    model_type = component.take("type", "SkyModel")
+    spectral = _submodel(component.section("spectral"))
+    spatial = _submodel(component.section("spatial"))
+    if spectral.get("type") in OWN_MODELS:
+        component.lose("spectral", f"{spectral['type']} is a model of asgardpy itself; add it to "
+                       "gammapy as a plugin")  # fmt: skip
+        return []
+    submodels: dict[str, Any] = {"spectral": spectral}
+    if spatial:
+        submodels["spatial"] = spatial
+    if model_type == "FoVBackgroundModel":
+        return [{"kind": "fov-background", **submodels}]
+    model = {"kind": "source", "name": source_name, **submodels}
+    if absorption := _absorption(component.section("spectral.ebl_abs")):
+        model["absorption"] = absorption
+    return [model]
+
+
+def _submodel(section: Section) -> dict[str, Any]:
+    """Return a submodel; empty if it has no type."""
+    model_type = section.take("type", "")
+    if not model_type:
+        return {}
+    model: dict[str, Any] = {"type": model_type}
+    if "spatial" in section.path:
+        model["frame"] = section.take("frame", "icrs")
+    for parameter in section.items("parameters"):
+        parameter.lose("error", "errors are computed by the fit", changes_results=False)
+        settings = {
+            key: parameter.take(key, default) for key, default in PARAMETER_DEFAULTS.items()
+        }
+        unit = str(settings.pop("unit")).strip()
+        model[str(parameter.take("name"))] = {
+            key: f"{setting} {unit}" if unit and key != "frozen" else setting
+            for key, setting in settings.items()
+        }
+    return model
+
+
+def _absorption(section: Section) -> dict[str, Any] | None:
+    section.take("type")
+    reference, filename = section.take("reference", ""), str(section.take("filename", "None"))
+    redshift, opacity = section.take("redshift", 0.0), section.take("alpha_norm", 1.0)
+    if not reference:
+        return None
+    table = {"ebl": reference} if filename == "None" else {"file": filename}
+    absorption: dict[str, Any] = {**table, "redshift": redshift}
+    if opacity not in (0, 1):
+        absorption["parameters"] = {"alpha_norm": {"value": opacity}}
+    return absorption
+
+
+def _catalog(target: Section, instruments: list[Instrument]) -> list[dict[str, Any]]:
+    """Return the sources of a catalogue, which asgardpy adds to maps that it reduces."""
+    radius = target.take_angle("use_catalog.selection_radius")
+    name = target.take("use_catalog.name", "")
+    if radius == 0 * u.deg or not name:
+        return []
+    maps = [item for item in instruments if item.type == "3d" and item.is_reduced]
+    if not maps:
+        reason = "asgardpy uses the catalogue only for maps that it reduces"
+        target.lose("use_catalog", reason, changes_results=False)
+        return []
+    region = maps[0].section.section("dataset_info.on_region")
+    lon, lat = (region.take_angle(axis) for axis in ("lon", "lat"))
+    center = plain_position(lon, lat, region.take("frame", "icrs"))
+    return [
+        {
+            "kind": "catalog",
+            "catalog": name,
+            "center": center,
+            "radius": plain_quantity(radius),
+        }
+    ]
+
+
+def _region_of_interest(target: Section, source_name: str) -> list[dict[str, Any]]:
+    """Return the models that freeze sources, and free the norms of selected ones."""
+    radius = target.take_angle("roi_selection.roi_radius")
+    names = [name for name in target.take("roi_selection.free_sources", []) if name not in NO_NAMES]
+    if radius > 0 * u.deg:
+        if names:
+            reason = "asgardpy does not use it together with roi_radius"
+            target.lose("roi_selection.free_sources", reason, changes_results=False)
+        beyond = {"around": source_name, "beyond": plain_quantity(radius)}
+        return [{"kind": "freeze", "parameters": "spectral", **beyond}]
+    if not names:
+        return []
+    return [
+        {"kind": "freeze", "parameters": "spectral", "exclude": [source_name]},
+        {"kind": "free", "parameters": "norm", "sources": names},
+    ]

@@ -1,0 +1,3 @@
+"""Conversion of gammapy's `AnalysisConfig` and `WorkflowConfig`."""
+
+from skyred.conversion.gammapy.analysis import convert_gammapy as convert_gammapy

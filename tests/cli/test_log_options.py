@@ -40,7 +40,8 @@ def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     def estimate(self: Any, datasets: Any, fit: Any) -> Any:
         for number in (logging.DEBUG, logging.INFO, logging.WARNING):
             logging.getLogger("skyred.toys").log(number, "message of level %d", number)
-        warnings.warn("a Python warning", SkyredWarning, stacklevel=1)
+        # without a registry, in which earlier tests may have noted the warning
+        warnings.warn_explicit("a Python warning", SkyredWarning, __file__, 1, registry={})
         return original_estimate(self, datasets, fit)
 
     original_estimate = ToyEstimator.estimate

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,15 @@ def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], ["message of level 30", "a Python warning"]),
+        pytest.param(
+            [],
+            ["message of level 30", "a Python warning"],
+            marks=pytest.mark.xfail(
+                version("click") < "8.3",
+                reason="the warning is missing from the output captured with the lowest versions",
+                strict=False,
+            ),
+        ),
         (["-v"], ["message of level 20", "message of level 30", "a Python warning"]),
         (["-q"], []),
         (["--log-level", "error"], []),

@@ -44,6 +44,7 @@ data:
 ESTIMATES = """
 estimate:
   - {kind: flux-points, source: crab, energy_edges: [1 TeV, 2 TeV, 10 TeV]}
+  - {kind: flux-points-by-dataset, source: crab, energy_edges: [1 TeV, 2 TeV, 10 TeV]}
   - {kind: residuals, region: "icrs; circle(83.63, 22.01, 0.5)"}
   - {kind: excess-map}
   - {kind: significance-map}

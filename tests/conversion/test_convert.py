@@ -50,6 +50,13 @@ dataset1d:
       input_dl4: true
       dl4_dataset_info: {dl4_dataset: {input_dir: spectra, glob_pattern: {dl4_files: "pha*.fits"}}}
 """
+MAP_INSTRUMENT = """
+dataset3d:
+  instruments:
+    - name: HESS
+      input_dl3: [{type: gadf-dl3, input_dir: hess}]
+      dataset_info: {background: {method: fov_background}}
+"""
 
 
 def convert(content: str, models: str | None = "models.yaml") -> dict[str, Any]:
@@ -58,10 +65,10 @@ def convert(content: str, models: str | None = "models.yaml") -> dict[str, Any]:
     return converted
 
 
-def losses_by_path(content: str, models: str | None = "models.yaml") -> dict[str, bool]:
+def skipped_settings(content: str, models: str | None = "models.yaml") -> dict[str, bool]:
     """Return the settings that are not converted, and whether they may change the results."""
-    losses = skyred.convert(content, models).losses
-    return {path_text(loss.path): loss.changes_results for loss in losses}
+    skipped = skyred.convert(content, models).skipped
+    return {path_text(setting.path): setting.changes_results for setting in skipped}
 
 
 def data_entry(content: str) -> dict[str, Any]:
@@ -139,8 +146,8 @@ def test_defaults_that_differ_from_those_of_skyred_are_in_the_file() -> None:
 
 
 def test_documented_example_names_each_setting_that_is_not_converted() -> None:
-    losses = losses_by_path((CONFIG_PATH / "docs.yaml").read_text("utf-8"))
-    assert losses == {
+    skipped = skipped_settings((CONFIG_PATH / "docs.yaml").read_text("utf-8"))
+    assert skipped == {
         "general.log.filemode": False,
         "general.log.format": False,
         "general.log.datefmt": False,
@@ -153,7 +160,7 @@ def test_documented_example_names_each_setting_that_is_not_converted() -> None:
 
 def test_steps_that_need_models_are_not_converted_without_models() -> None:
     content = SPECTRUM + "fit: {}\nflux_points: {energy: {min: 1 TeV, max: 9 TeV, nbins: 2}}\n"
-    assert losses_by_path(content, None) == {"fit": True, "flux_points": True}
+    assert skipped_settings(content, None) == {"fit": True, "flux_points": True}
     assert set(convert(content, None)) == {"data"}
 
 
@@ -162,7 +169,7 @@ def test_models_file_of_the_configuration_is_used_if_it_exists(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     content = SPECTRUM + "general: {models_file: sky.yaml}"
-    assert losses_by_path(content, None) == {"general.models_file": True}
+    assert skipped_settings(content, None) == {"general.models_file": True}
     Path("sky.yaml").touch()
     assert convert(content, None)["model"] == [{"kind": "file", "path": "sky.yaml"}]
 
@@ -178,11 +185,11 @@ def test_workflow_has_the_estimators_of_its_steps() -> None:
     steps = content + "general: {steps: [data-selection, fit, flux-points]}\n"
     kinds = [estimator["kind"] for estimator in convert(steps)["estimate"]]
     assert kinds == ["flux-points"]
-    assert losses_by_path(steps)["excess_map"] is False
+    assert skipped_settings(steps)["excess_map"] is False
     before = content + "general: {steps: [data-selection, excess-map, fit]}\n"
     (excess_map,) = convert(before)["estimate"]
     assert "subtract_sources" not in excess_map
-    assert losses_by_path(before)["general.steps"] is True
+    assert skipped_settings(before)["general.steps"] is True
     (_, residual_map) = convert(content + "fit: {}\n")["estimate"][::-1]
     assert residual_map["subtract_sources"] is True
 
@@ -216,7 +223,9 @@ def test_fit_range_has_the_bins_that_gammapy_fits(highest: str) -> None:
     ],
 )  # fmt: skip
 def test_masked_first_bin_of_gammapy_is_reported(content: str, path: str | None) -> None:
-    changes = [name for name, changes_results in losses_by_path(content).items() if changes_results]
+    changes = [
+        name for name, changes_results in skipped_settings(content).items() if changes_results
+    ]
     assert changes == ([] if path is None else [path])
 
 
@@ -247,8 +256,8 @@ def test_instrument_of_asgardpy_is_a_data_entry_with_its_flux_points() -> None:
 def test_region_of_interest_of_asgardpy_freezes_sources(
     selection: str, models: list[dict[str, Any]]
 ) -> None:
-    content = TARGET + f"  roi_selection: {selection}\n" + INSTRUMENT
-    content += "general: {steps: [datasets-1d]}\n"
+    content = TARGET + f"  roi_selection: {selection}\n" + MAP_INSTRUMENT
+    content += "general: {steps: [datasets-3d]}\n"
     assert convert(content, None)["model"][1:] == models
 
 
@@ -263,7 +272,7 @@ dataset3d:
     - {name: HESS, input_dl4: true}
 """
     )
-    assert losses_by_path(content)["dataset3d.instruments[0].input_dl3[0]"] is True
+    assert skipped_settings(content)["dataset3d.instruments[0].input_dl3[0]"] is True
     assert list(convert(content)["data"]) == ["HESS"]
 
 
@@ -286,3 +295,71 @@ def test_invalid_values_in_a_configuration_of_asgardpy_are_errors(content: str, 
     with pytest.raises(ConfigError) as error:
         skyred.convert(content)
     assert path_text(error.value.problems[0].path) == path
+
+
+def test_region_of_interest_is_not_used_without_reduced_maps() -> None:
+    content = TARGET + "  roi_selection: {roi_radius: 3 deg}\n" + INSTRUMENT
+    content += "general: {steps: [datasets-1d]}\n"
+    assert len(convert(content, None)["model"]) == 1
+    assert skipped_settings(content)["target.roi_selection"] is False
+
+
+def test_lowest_energy_without_a_highest_one_includes_the_last_bin() -> None:
+    entry = data_entry(MAPS + "fit: {fit_range: {min: 1500 GeV}}")
+    low, high = map(u.Quantity, entry["fit_range"]["energy"])
+    assert low == 1500 * u.GeV
+    axis = AnalysisConfig().datasets.geom.axes.energy
+    assert high == Analysis._make_energy_axis(axis).edges[-1]
+
+
+def test_written_configuration_has_only_the_steps_with_settings(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    config = AnalysisConfig.from_yaml(SPECTRUM + "fit: {fit_range: {min: 1 TeV}}")
+    config.write(path)
+    converted = yaml.safe_load(skyred.convert(path, "models.yaml").yaml)
+    assert "estimate" not in converted
+    assert converted["fit"] == {"kind": "newton"}
+
+
+def test_words_of_yaml_1_1_are_read_as_by_gammapy() -> None:
+    content = SPECTRUM + "flux_points: {energy: {min: 1 TeV, max: 9 TeV, nbins: 2}, parameters: "
+    (estimator,) = convert(content + "{reoptimize: yes, n_sigma: null}}")["estimate"]
+    assert estimator["reoptimize"] is True
+    assert "n_sigma" not in estimator
+
+
+def test_empty_list_of_safe_mask_methods_masks_nothing() -> None:
+    makers = data_entry(MAPS + "  safe_mask: {methods: []}")["make"]
+    assert [maker["kind"] for maker in makers] == ["map"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "path"),
+    [
+        ("lon: 83.633, lat: 22 deg", "datasets.on_region.lon"),
+        ("lon: 5:34:31.94, lat: 22 deg", "datasets.on_region.lon"),
+    ],
+)
+def test_values_that_astropy_cannot_read_are_errors(setting: str, path: str) -> None:
+    content = OBSERVATIONS + f"datasets: {{type: 1d, on_region: {{{setting}}}}}"
+    with pytest.raises(ConfigError, match="gammapy cannot read") as error:
+        skyred.convert(content)
+    assert path_text(error.value.problems[0].path) == path
+
+
+def test_two_instruments_of_one_name_are_an_error() -> None:
+    content = TARGET + INSTRUMENT + "    - {name: HESS-data, input_dl4: true}\n"
+    with pytest.raises(ConfigError, match="the name 'HESS-data' is used twice"):
+        skyred.convert(content + "general: {steps: [datasets-1d]}\n")
+
+
+def test_files_of_runs_have_the_obs_id_as_first_number(tmp_path: Path) -> None:
+    for name in ("pha_obs1.fits", "pha_obs11.fits", "pha_obs2.fits"):
+        (tmp_path / name).touch()
+    content = (
+        TARGET
+        + INSTRUMENT.replace("spectra", str(tmp_path))
+        + ("      dataset_info: {observation: {obs_ids: [1]}}\ngeneral: {steps: [datasets-1d]}\n")
+    )
+    entry = convert(content)["data"]["HESS-data"]
+    assert entry["datasets"] == [f"{tmp_path}/pha_obs1.fits"]

@@ -49,14 +49,14 @@ def leaf_paths(settings: Any, prefix: str = "") -> Iterator[str]:
 
 
 def run_both(
-    path: Path, *, with_models: bool = True, losses: tuple[str, ...] = ()
+    path: Path, *, with_models: bool = True, skipped: tuple[str, ...] = ()
 ) -> tuple[Conversion, Any, Any]:
-    """Run an analysis with skyred and gammapy; `losses` are settings that are not converted."""
+    """Run an analysis with skyred and gammapy; `skipped` are settings that are not converted."""
     settings = yaml.safe_load(path.read_text("utf-8"))
     models = MODELS[settings["datasets"]["type"]] if with_models else None
     conversion = convert(path, models)
-    paths = [path_text(loss.path) for loss in conversion.losses if loss.changes_results]
-    assert paths == list(losses)
+    paths = [path_text(setting.path) for setting in conversion.skipped if setting.changes_results]
+    assert paths == list(skipped)
     return conversion, conversion.pipeline().run(), run_analysis(path, models, set(settings))
 
 
@@ -105,8 +105,8 @@ def test_maps_with_a_fitted_background_have_the_same_results() -> None:
 
 @pytest.mark.slow
 def test_maps_with_a_ring_background_have_the_same_results() -> None:
-    losses = ("datasets.background.method",)
-    _, result, analysis = run_both(CONFIGURATIONS / "ring.yaml", with_models=False, losses=losses)
+    skipped = ("datasets.background.method",)
+    _, result, analysis = run_both(CONFIGURATIONS / "ring.yaml", with_models=False, skipped=skipped)
     check_datasets(result, analysis.datasets)
     _check_maps(result, analysis, ["sqrt_ts", "npred_excess", "alpha", "acceptance_on"], 1e-5)
 

@@ -45,7 +45,7 @@ def convert(file: Path, output: Path | None, overwrite: bool, models: Path | Non
     else:
         _write(output, conversion.yaml)
     _report(conversion, file, output)
-    if any(loss.changes_results for loss in conversion.losses):
+    if any(setting.changes_results for setting in conversion.skipped):
         raise click.exceptions.Exit(2)
 
 
@@ -58,13 +58,16 @@ def _write(output: Path, content: str) -> None:
 
 def _report(conversion: Conversion, file: Path, output: Path | None) -> None:
     """Print the settings that are not converted, problems of the new file, and the next command."""
-    for loss in conversion.losses:
-        effect = "NOT CONVERTED" if loss.changes_results else "not converted"
-        click.echo(f"{file}:{loss.line}:{loss.column}: {effect}: {loss}", err=True)
+    for setting in conversion.skipped:
+        effect = "NOT CONVERTED" if setting.changes_results else "not converted"
+        click.echo(f"{file}:{setting.line}:{setting.column}: {effect}: {setting}", err=True)
+    from skyred.pipeline import Pipeline
+
     try:
-        conversion.pipeline()
+        Pipeline.from_yaml(conversion.yaml if output is None else output)
     except ConfigError as error:
-        click.echo(f"the new configuration needs corrections:\n{error}", err=True)
+        prefix = "" if output is None else f"wrote {output}, but "
+        click.echo(f"{prefix}the new configuration needs corrections:\n{error}", err=True)
         raise click.exceptions.Exit(2) from None
     if output is not None:
         arguments = "".join(f" {argument}" for argument in conversion.arguments)

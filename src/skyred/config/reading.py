@@ -42,7 +42,7 @@ def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document
     ConfigError
         If the file cannot be read, is not valid YAML, or an override is invalid.
     """
-    document = Document.parse(*_read_content_and_name(source))
+    document = Document.parse(*read_content_and_name(source))
     for override in overrides:
         path, separator, value = override.partition("=")
         if not separator or not path:
@@ -141,7 +141,26 @@ def config_error(problems: Iterable[Problem], document: Document) -> ConfigError
     return ConfigError(sorted_problems, lines)
 
 
-def _read_content_and_name(source: str | Path) -> tuple[str, str]:
+def read_content_and_name(source: str | Path) -> tuple[str, str]:
+    """Read the content of a YAML file.
+
+    Parameters
+    ----------
+    source : str or Path
+        The path of a file, or a YAML string (with a line break, or starting with ``{``).
+
+    Returns
+    -------
+    content : str
+        The content.
+    name : str
+        The name of the file, for messages.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read.
+    """
     if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("{")):
         return source, "<string>"
     path = Path(source)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.config import config_error, dump, read_document
+from skyred.config import Document, config_error, dump, read_content_and_name
 from skyred.conversion.asgardpy import convert_asgardpy
 from skyred.conversion.gammapy import convert_gammapy
-from skyred.conversion.source import Loss, Source
+from skyred.conversion.source import SkippedSetting, Source
 from skyred.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Conversion:
         The configuration of skyred, with comments.
     program : {"gammapy", "asgardpy"}
         The program of the original configuration.
-    losses : tuple of Loss
+    skipped : tuple of SkippedSetting
         The settings that are not converted.
     arguments : tuple of str
         Arguments of ``skyred run`` that replace settings of the original configuration.
@@ -50,7 +50,7 @@ class Conversion:
 
     yaml: str
     program: str
-    losses: tuple[Loss, ...]
+    skipped: tuple[SkippedSetting, ...]
     arguments: tuple[str, ...]
 
     def pipeline(self, plugins: Plugins | None = None) -> Pipeline:
@@ -97,19 +97,22 @@ def convert(source: str | Path, models: str | Path | None = None) -> Conversion:
     ConfigError
         If the file cannot be read, or is not a valid configuration of gammapy or asgardpy.
     """
-    document = read_document(source)
+    from gammapy.utils.scripts import from_yaml
+
+    content, name = read_content_and_name(source)
+    document = Document.parse(content, name)
     if document.problems:
         raise config_error(document.problems, document)
-    data = document.data if document.data is not None else {}
-    program = _find_program(data, document.name)
+    program = _find_program(document.data if document.data is not None else {}, document.name)
+    data = from_yaml(content)  # with the words of YAML 1.1, such as yes, as in gammapy
     original = Source(document, data)
     pipeline, arguments = CONVERTERS[program](original, None if models is None else str(models))
     if original.problems:
         raise config_error(original.problems, document)
-    original.lose_unconverted()
-    losses = sorted(original.losses, key=lambda loss: (loss.line, loss.column))
-    yaml = "".join(_comments(document.name, program, losses, arguments)) + dump(pipeline)
-    return Conversion(yaml, program, tuple(losses), tuple(arguments))
+    original.skip_all_others()
+    skipped = sorted(original.skipped, key=lambda setting: (setting.line, setting.column))
+    yaml = "".join(_comments(document.name, program, skipped, arguments)) + dump(pipeline)
+    return Conversion(yaml, program, tuple(skipped), tuple(arguments))
 
 
 def _find_program(data: Any, name: str) -> str:
@@ -128,7 +131,9 @@ def _find_program(data: Any, name: str) -> str:
     raise ConfigError([problem], [f"{name}: {problem}"])
 
 
-def _comments(name: str, program: str, losses: list[Loss], arguments: list[str]) -> Iterator[str]:
+def _comments(
+    name: str, program: str, skipped: list[SkippedSetting], arguments: list[str]
+) -> Iterator[str]:
     """Yield the comment at the top of the converted configuration."""
     yield f"# Converted by `skyred convert` from {name}, a configuration of {program}.\n"
     if arguments:
@@ -137,11 +142,11 @@ def _comments(name: str, program: str, losses: list[Loss], arguments: list[str])
         ("NOT CONVERTED, and may change the results:", True),
         ("Not converted, without effect on the results:", False),
     ):
-        selected = [loss for loss in losses if loss.changes_results is changes_results]
+        selected = [setting for setting in skipped if setting.changes_results is changes_results]
         if selected:
             yield f"# {title}\n"
-        for loss in selected:
-            description = f"line {loss.line}: {loss}"
+        for setting in selected:
+            description = f"line {setting.line}: {setting}"
             lines = textwrap.wrap(
                 description, WIDTH, initial_indent="#   ", subsequent_indent="#     "
             )

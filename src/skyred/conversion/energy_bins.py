@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,11 +39,14 @@ def gammapy_axis(axis: Mapping[str, Any]) -> MapAxis:
 
 
 def exclude_rounded_bins(
-    source: Source, paths: tuple[str, str], energies: list[str], edges: u.Quantity
+    source: Source,
+    paths: tuple[str, str],
+    limits: Sequence[u.Quantity | None],
+    edges: u.Quantity,
 ) -> list[str]:
     """Return a fit range without the bins that gammapy excludes because an edge is rounded.
 
-    skyred would fit these bins. They are added to the losses, which say how to include them.
+    skyred would fit these bins. They are reported as settings that are not converted.
 
     Parameters
     ----------
@@ -51,8 +54,8 @@ def exclude_rounded_bins(
         The configuration.
     paths : tuple of str
         The paths of the lowest and the highest energy in the configuration.
-    energies : list of str
-        The lowest and the highest energy.
+    limits : sequence of astropy.units.Quantity or None
+        The lowest and the highest energy; None without a limit.
     edges : astropy.units.Quantity
         The edges of the axis of reconstructed energy, as the original program computes them.
 
@@ -61,28 +64,29 @@ def exclude_rounded_bins(
     list of str
         The lowest and the highest energy of the bins that gammapy fits.
     """
-    converted = list(energies)
-    for index, (path, limit) in enumerate(zip(paths, map(u.Quantity, energies), strict=True)):
-        sign = (-1, 1)[index]
-        excess = sign * (edges / limit - 1).to_value("")
+    energies = []
+    for path, limit, outer_edge, sign in zip(paths, limits, edges[[0, -1]], (-1, 1), strict=True):
+        energy = outer_edge if limit is None else limit
+        excess = sign * (edges / energy - 1).to_value("")
         fitted = edges[excess <= 0]
         if np.any((excess > 0) & (excess <= TOLERANCE)) and len(fitted):
-            converted[index] = str(plain_quantity(fitted[-1] if sign > 0 else fitted[0]))
+            energy = fitted[-1] if sign > 0 else fitted[0]
             reason = (
                 f"gammapy excludes the bin that ends at {limit:g}, because the edge of the axis "
                 "differs from it by a rounding error; so does the new file"
             )
-            source.lose(path, reason, changes_results=False)
-    return converted
+            source.skip(path, reason, changes_results=False)
+        energies.append(str(plain_quantity(energy)))
+    return energies
 
 
-def lose_first_bin(
+def report_first_bin(
     source: Source,
     path: str,
     safe_mask: Mapping[str, Any],
     energies: Mapping[str, Any],
 ) -> None:
-    """Add the first bin, which gammapy masks in addition, to the losses of a safe mask.
+    """Report that gammapy masks the first bin in addition.
 
     With projected IRFs, the method aeff-max of gammapy always masks the first bin of the true
     energy (https://github.com/gammapy/gammapy/issues/5834).
@@ -105,7 +109,7 @@ def lose_first_bin(
         for axis in (energies["energy"], energies["energy_true"])
     )
     if low_true >= low:
-        source.lose(
+        source.skip(
             path,
             "with aeff-max, gammapy also masks the first energy bin, because energy_true begins at "
             "the same energy or above; skyred does not",

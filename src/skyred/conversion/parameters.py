@@ -23,6 +23,7 @@ def convert_parameters(
     class_name: str,
     parameters: Mapping[str, Any],
     fixed: Iterable[str] = (),
+    columns: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Convert arguments of a class of gammapy to options of its counterpart.
 
@@ -31,7 +32,7 @@ def convert_parameters(
     Parameters
     ----------
     source : Source
-        The configuration; arguments without an option are added to its losses.
+        The configuration; arguments without an option are skipped.
     path : str
         The path of the arguments in the configuration.
     class_name : str
@@ -40,6 +41,8 @@ def convert_parameters(
         The arguments.
     fixed : iterable of str
         Arguments that the program sets itself, so that the configuration must not contain them.
+    columns : tuple of str
+        The optional columns that "all" selects; by default all of the class.
 
     Returns
     -------
@@ -62,12 +65,14 @@ def convert_parameters(
                 else f"{name} is set elsewhere in the configuration",
                 f"available: {names}",
             )
+        elif setting is None:
+            continue  # the default
         elif counterpart.option == "columns":
-            options["columns"] = _columns(setting, COLUMNS[class_name])
+            options["columns"] = _columns(setting, columns or COLUMNS[class_name])
         elif counterpart.option:
             options[counterpart.option] = setting
         else:
-            source.lose(
+            source.skip(
                 argument_path,
                 counterpart.note or counterpart.reason,
                 changes_results=bool(counterpart.reason),

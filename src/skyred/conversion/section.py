@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -93,6 +94,9 @@ class Section:
             The setting, or the default if its type is wrong.
         """
         setting = self.source.get(f"{self.path}.{name}", default)
+        if isinstance(default, float) and isinstance(setting, str):
+            with suppress(ValueError):  # YAML 1.1 reads 1e-14 as a string
+                setting = float(setting)
         types = TYPES.get(type(default), (object,))
         is_flag = isinstance(setting, bool) and bool not in types and object not in types
         if isinstance(setting, types) and not is_flag:
@@ -162,7 +166,7 @@ class Section:
         """
         return [self.section(f"{name}.{index}") for index in range(len(self.get(name, [])))]
 
-    def lose(self, name: str, reason: str, *, changes_results: bool = True) -> None:
+    def skip(self, name: str, reason: str, *, changes_results: bool = True) -> None:
         """Add a setting that is not converted, unless the file does not contain it.
 
         Parameters
@@ -174,4 +178,4 @@ class Section:
         changes_results : bool
             Whether the converted analysis may have other results without the setting.
         """
-        self.source.lose(f"{self.path}.{name}", reason, changes_results=changes_results)
+        self.source.skip(f"{self.path}.{name}", reason, changes_results=changes_results)

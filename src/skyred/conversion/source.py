@@ -15,7 +15,7 @@ _MISSING = object()
 
 
 @attrs.frozen
-class Loss:
+class SkippedSetting:
     """A setting that is not converted.
 
     Parameters
@@ -50,7 +50,7 @@ class Source:
         The YAML document, with the positions of all keys.
     data : mapping of str to object
         The settings in the document.
-    losses : list of Loss
+    skipped : list of SkippedSetting
         The settings that are not converted.
     problems : list of Problem
         Settings that are not valid in the original program.
@@ -58,7 +58,7 @@ class Source:
 
     document: Document
     data: Mapping[str, Any]
-    losses: list[Loss] = attrs.field(factory=list)
+    skipped: list[SkippedSetting] = attrs.field(factory=list)
     problems: list[Problem] = attrs.field(factory=list)
     _converted: set[Path] = attrs.field(factory=set, repr=False)
 
@@ -115,7 +115,7 @@ class Source:
         """
         self._converted |= {_split(path) for path in dotted_paths}
 
-    def lose(self, path: str | Path, reason: str, *, changes_results: bool = True) -> None:
+    def skip(self, path: str | Path, reason: str, *, changes_results: bool = True) -> None:
         """Add a setting that is not converted, unless the file does not contain it.
 
         Parameters
@@ -129,11 +129,11 @@ class Source:
         """
         path = _split(path) if isinstance(path, str) else path
         self._converted.add(path)
-        is_lost = any(loss.path == path for loss in self.losses)
-        if is_lost or not any(mark[: len(path)] == path for mark in self.document.marks):
+        is_repeated = any(setting.path == path for setting in self.skipped)
+        if is_repeated or not any(mark[: len(path)] == path for mark in self.document.marks):
             return
         line, column = self.document.position(Problem(path, ""))
-        self.losses.append(Loss(path, line, column, reason, changes_results))
+        self.skipped.append(SkippedSetting(path, line, column, reason, changes_results))
 
     def add_problem(self, path: str | Path, message: str, expected: str = "") -> None:
         """Add a setting that is not valid in the original program.
@@ -150,21 +150,37 @@ class Source:
         path = _split(path) if isinstance(path, str) else path
         self.problems.append(Problem(path, message, expected))
 
-    def lose_unconverted(self) -> None:
-        """Add all settings in the file that were neither converted nor lost."""
-        for path in self._leaf_paths(self.data, ()):
+    def skip_all_others(self) -> None:
+        """Add all settings in the file that were neither converted nor skipped."""
+        for path, _ in self.leaves(self.data):
             if not any(path[:length] in self._converted for length in range(1, len(path) + 1)):
-                self.lose(path, "has no counterpart in skyred")
+                self.skip(path, "has no counterpart in skyred")
 
-    def _leaf_paths(self, value: Any, path: Path) -> Iterator[Path]:
+    def leaves(self, value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+        """Yield all settings that are not sections, with their paths.
+
+        Parameters
+        ----------
+        value : object
+            A setting, or a section.
+        path : tuple of (str or int)
+            Its path.
+
+        Yields
+        ------
+        path : tuple of (str or int)
+            The path of a setting.
+        value : object
+            The setting; empty ones are left out.
+        """
         if isinstance(value, Mapping) and value:
             for name, item in value.items():
-                yield from self._leaf_paths(item, (*path, str(name)))
+                yield from self.leaves(item, (*path, str(name)))
         elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
             for index, item in enumerate(value):
-                yield from self._leaf_paths(item, (*path, index))
-        elif value not in (None, {}, []):
-            yield path
+                yield from self.leaves(item, (*path, index))
+        elif value is not None and value not in ({}, []):
+            yield path, value
 
 
 def _split(dotted_path: str) -> Path:

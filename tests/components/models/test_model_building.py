@@ -411,6 +411,16 @@ class TestAdaptedModel:
 
 
 class TestSeveralModels:
+    def test_datasets_with_a_background_model_have_no_second_one(self):
+        datasets = Datasets([create_dataset("a"), create_dataset("b")])
+        other_background = FoVBackgroundModel(dataset_name="a")
+        messages: list[str] = []
+        models = build_models(
+            [Model.adapt(other_background), BackgroundModels()], datasets, report=messages.append
+        )
+        assert models.names == ["a-bkg", "b-bkg"]
+        assert messages == ["a: has a background model, so that none is added"]
+
     def test_duplicate_names_are_rejected(self):
         sources = [Source(name="crab", spectral=POWER_LAW)] * 2
         with pytest.raises(ModelError, match="two models are named 'crab'"):

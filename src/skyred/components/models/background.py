@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skyred.components.models.scripted import ModelWriter, has_only_defaults
@@ -16,6 +16,7 @@ from skyred.errors import ExportError, Problem
 from skyred.fields import option
 from skyred.interfaces import Chain, Model, component
 from skyred.interfaces.links import LinkUse, find_link_uses
+from skyred.interfaces.model import ModelContext
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 @component
 class BackgroundModels(Model):
-    """One background model for each dataset with a background template and without off counts."""
+    """One background model for each dataset with a background template and without off counts.
+
+    Datasets for which another component provides a background model have no second one.
+    """
 
     kind = "fov-background"
     spectral: Mapping[str, Any] = option(
@@ -86,6 +90,42 @@ class BackgroundModels(Model):
             norm = FoVBackgroundModel.from_dict(model_dict).spectral_model
             models.append(FoVBackgroundModel(spectral_model=norm, dataset_name=dataset.name))
         return models
+
+    def select(
+        self, models: Sequence[Any], other_models: Sequence[Any], context: ModelContext
+    ) -> Sequence[Any]:
+        """Leave out the models of datasets for which another component has a background model.
+
+        Parameters
+        ----------
+        models : sequence of gammapy.modeling.models.FoVBackgroundModel
+            The models that `build` returned.
+        other_models : sequence of gammapy models
+            The models of the components of other kinds.
+        context : ModelContext
+            The function to report models that are left out.
+
+        Returns
+        -------
+        sequence of gammapy.modeling.models.FoVBackgroundModel
+            The models to use.
+        """
+        from gammapy.modeling.models import FoVBackgroundModel
+
+        names = {
+            name
+            for model in other_models
+            if isinstance(model, FoVBackgroundModel)
+            for name in model.datasets_names
+        }
+        selected = []
+        for model in models:
+            if names.isdisjoint(model.datasets_names):
+                selected.append(model)
+            else:
+                (name,) = model.datasets_names
+                context.report(f"{name}: has a background model, so that none is added")
+        return selected
 
     def write_script(self, script: Script) -> None:
         """Write a model for each dataset with a background template and without off counts.

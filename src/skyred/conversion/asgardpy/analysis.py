@@ -11,6 +11,8 @@ from skyred.conversion.counterparts import option_counterparts
 from skyred.conversion.section import Section
 from skyred.conversion.source import Source
 
+STEPS = ("datasets-1d", "datasets-3d", "fit", "flux-points")
+
 
 def convert_asgardpy(source: Source, models: str | None) -> tuple[dict[str, Any], list[str]]:
     """Convert a configuration of asgardpy 0.5.
@@ -31,6 +33,10 @@ def convert_asgardpy(source: Source, models: str | None) -> tuple[dict[str, Any]
     """
     general = Section(source, "general")
     steps = general.take("steps", [])
+    for index, step in enumerate(steps):
+        if step not in STEPS:
+            source.add_problem(f"general.steps.{index}", f"unknown step {step!r}",
+                               f"available: {', '.join(STEPS)}")  # fmt: skip
     instruments = convert_instruments(source, steps)
     if not instruments and not source.problems:
         source.add_problem("general.steps", "contains no step that creates datasets",
@@ -40,20 +46,20 @@ def convert_asgardpy(source: Source, models: str | None) -> tuple[dict[str, Any]
     if "fit" in steps:
         pipeline["fit"] = convert_fitter(source)
     else:
-        source.lose("fit_params", "the step fit is not in general.steps", changes_results=False)
+        source.skip("fit_params", "the step fit is not in general.steps", changes_results=False)
     estimators = convert_flux_points(source, instruments) if "flux-points" in steps else []
     if "flux-points" not in steps:
-        _lose_flux_points(source, instruments)
+        _skip_flux_points(source, instruments)
     if estimators:
         pipeline["estimate"] = estimators
     return pipeline, _arguments(general)
 
 
-def _lose_flux_points(source: Source, instruments: list[Instrument]) -> None:
+def _skip_flux_points(source: Source, instruments: list[Instrument]) -> None:
     reason = "the step flux-points is not in general.steps"
-    source.lose("flux_points_params", reason, changes_results=False)
+    source.skip("flux_points_params", reason, changes_results=False)
     for instrument in instruments:
-        instrument.section.lose(
+        instrument.section.skip(
             "dl4_dataset_info.spectral_energy_range", reason, changes_results=False
         )
 
@@ -72,5 +78,5 @@ def _arguments(general: Section) -> list[str]:
     general.take("overwrite")
     for name in ("log.filemode", "log.format", "log.datefmt", "parallel_backend"):
         counterpart = option_counterparts("asgardpy")[f"general.{name}"]
-        general.lose(name, counterpart.reason or counterpart.note, changes_results=False)
+        general.skip(name, counterpart.reason or counterpart.note, changes_results=False)
     return arguments

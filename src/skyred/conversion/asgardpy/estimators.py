@@ -37,7 +37,7 @@ def convert_fitter(source: Source) -> dict[str, Any]:
         if section.get(name):
             description = ", ".join(counterpart.components)
             reason = counterpart.reason or f"set the options of the fitter {description}"
-            section.lose(name, reason, changes_results=name == "optimize_opts")
+            section.skip(name, reason, changes_results=name == "optimize_opts")
         section.take(name)
     return fitter
 

@@ -11,15 +11,13 @@ from skyred.conversion.plain_values import circle_region
 from skyred.conversion.section import Section
 
 
-def exclusion_regions(info: Section, dataset_type: str) -> list[str]:
+def exclusion_regions(info: Section) -> list[str]:
     """Return the exclusion regions of an instrument, as regions or files of mask maps.
 
     Parameters
     ----------
     info : Section
         The section `dataset_info` of an instrument.
-    dataset_type : {"1d", "3d"}
-        Whether the datasets are spectra or maps.
 
     Returns
     -------
@@ -27,23 +25,27 @@ def exclusion_regions(info: Section, dataset_type: str) -> list[str]:
         The regions.
     """
     exclusion = info.section("background.exclusion")
-    exclusion.lose("target_source", "asgardpy does not use it", changes_results=False)
+    exclusion.skip("target_source", "asgardpy does not use it", changes_results=False)
     regions = [region for item in exclusion.items("regions") for region in _region(item)]
-    exclusion_file = exclusion.take("exclusion_file", "None")
-    if not regions and str(exclusion_file) != "None":
-        regions.append(str(exclusion_file))
-    return regions + _catalog_regions(info)
+    regions += _catalog_regions(info)
+    exclusion_file = str(exclusion.take("exclusion_file", "None"))
+    if regions or exclusion_file == "None":
+        if exclusion_file != "None":
+            reason = "asgardpy does not use it together with regions or a catalogue"
+            exclusion.skip("exclusion_file", reason, changes_results=False)
+        return regions
+    return [exclusion_file]
 
 
 def _region(region: Section) -> list[str]:
     position = region.section("position")
     name = region.take("name", "")
     if name not in ("", "None"):
-        region.lose("name", "asgardpy looks up the position on the internet; set its coordinates")
+        region.skip("name", "asgardpy looks up the position on the internet; set its coordinates")
         return []
     lon, lat = (position.take_angle(axis) for axis in ("lon", "lat"))
     frame = str(position.take("frame", "icrs"))
-    position.lose("radius", "is not used", changes_results=False)
+    position.skip("radius", "is not used", changes_results=False)
     parameters = region.section("parameters")
     region_type = region.take("type", "")
     if region_type == "CircleSkyRegion":
@@ -69,7 +71,7 @@ def _catalog_regions(info: Section) -> list[str]:
     try:
         positions = CATALOG_REGISTRY.get_cls(name)().positions
     except (OSError, KeyError) as error:
-        catalog_section.lose("exclusion_radius", f"the catalogue {name!r} cannot be read: {error}")
+        catalog_section.skip("exclusion_radius", f"the catalogue {name!r} cannot be read: {error}")
         return []
     is_excluded = _exclusion_geometry(info).contains(positions)
     return [

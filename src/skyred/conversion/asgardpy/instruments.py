@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -71,14 +73,28 @@ def convert_instruments(source: Source, steps: list[str]) -> list[Instrument]:
     instruments: list[Instrument] = []
     for step, (name, _) in STEPS.items():
         if step not in steps:
-            source.lose(name, f"the step {step} is not in general.steps", changes_results=False)
+            source.skip(name, f"the step {step} is not in general.steps", changes_results=False)
     for step in steps:
         if step in STEPS:
             section_name, dataset_type = STEPS[step]
             source.convert(f"{section_name}.type")
             sections = Section(source, section_name).items("instruments")
             instruments += _convert_sections(source, sections, dataset_type)
+    _check_names(source, instruments)
     return instruments
+
+
+def _check_names(source: Source, instruments: list[Instrument]) -> None:
+    """Add a problem for each instrument whose data entry has the name of an earlier one."""
+    names: set[str] = set()
+    for instrument in instruments:
+        if instrument.name in names:
+            source.add_problem(
+                f"{instrument.section.path}.name",
+                f"the name {instrument.name!r} is used twice",
+                "expected a different name for each instrument",
+            )
+        names.add(instrument.name)
 
 
 def _convert_sections(
@@ -87,10 +103,11 @@ def _convert_sections(
     stacked = bool(source.get("general.stacked_dataset", False))
     source.convert("general.stacked_dataset")
     energies = Section(source, "fit_params.fit_range")
-    fit_range = [
-        str(plain_quantity(energies.take_energy(name, default)))
+    limits = [
+        energies.take_energy(name, default)
         for name, default in zip(("min", "max"), FIT_RANGE, strict=True)
     ]
+    paths = (f"{energies.path}.min", f"{energies.path}.max")
     for section in sections:
         name = entry_name(str(section.take("name", "Instrument-name")))
         entry: dict[str, Any] | None
@@ -98,13 +115,13 @@ def _convert_sections(
             entry = _read_datasets(section, stacked)
         else:
             entry = convert_reduction(section, dataset_type, stacked)
-        if entry:
-            paths = (f"{energies.path}.min", f"{energies.path}.max")
-            bounds = fit_range
-            if (edges := _energy_edges(entry)) is not None:
-                bounds = exclude_rounded_bins(source, paths, fit_range, edges)
-            entry["fit_range"] = {"energy": bounds}
-            yield Instrument(section, name, dataset_type, entry)
+        if not entry:
+            continue
+        bounds = [str(plain_quantity(limit)) for limit in limits]
+        if (edges := _energy_edges(entry)) is not None:
+            bounds = exclude_rounded_bins(source, paths, limits, edges)
+        entry["fit_range"] = {"energy": bounds}
+        yield Instrument(section, name, dataset_type, entry)
 
 
 def _energy_edges(entry: dict[str, Any]) -> u.Quantity | None:
@@ -135,7 +152,7 @@ def entry_name(name: str) -> str:
 def _read_datasets(section: Section, stacked: bool) -> dict[str, Any]:
     """Return the data entry of an instrument whose datasets are reduced already."""
     unused = "is not used with input_dl4"
-    section.lose("input_dl3", unused, changes_results=False)
+    section.skip("input_dl3", unused, changes_results=False)
     dataset = section.section("dl4_dataset_info.dl4_dataset")
     for name in ("type", "dl4_format"):
         dataset.take(name)  # skyred recognises types and formats by the content of the files
@@ -145,24 +162,32 @@ def _read_datasets(section: Section, stacked: bool) -> dict[str, Any]:
     names = section.get("dataset_info", {})
     for name in names:
         if name not in ("observation", "name"):
-            section.lose(f"dataset_info.{name}", unused, changes_results=False)
+            section.skip(f"dataset_info.{name}", unused, changes_results=False)
     section.take("dataset_info.name")
     if stacked:
-        section.source.lose(
+        section.source.skip(
             "general.stacked_dataset",
             "datasets that are read from files are not stacked, but fitted together",
         )
     if folder.endswith((".yaml", ".fits", ".fits.gz")):
         files = [folder]
     elif ids:
-        # the first number in the name of a file is the OBS_ID
-        files = [f"{folder}/{_pattern_of_run(pattern, run)}" for run in ids]
+        files = _files_of_runs(dataset, folder, pattern, ids)
     else:
         files = [f"{folder}/{pattern}"]
     return {"datasets": files, "names": "entry"}
 
 
-def _pattern_of_run(pattern: str, run: int) -> str:
-    """Return a pattern for the files of a run, whose first number is the OBS_ID."""
-    start, star, end = pattern.partition("*")
-    return f"{start}*{run}{end}" if star else pattern
+def _files_of_runs(dataset: Section, folder: str, pattern: str, runs: list[int]) -> list[str]:
+    """Return the files of runs: the first number in the name of a file is the OBS_ID."""
+    files = [
+        f"{folder}/{path.name}"
+        for path in sorted(Path(os.path.expandvars(folder)).glob(pattern))
+        if (number := re.search(r"\d+", path.name)) and int(number[0]) in runs
+    ]
+    if not files:
+        dataset.source.add_problem(
+            f"{dataset.path}.input_dir", f"contains no files {pattern} of the runs {runs}",
+            "expected the folder of the files, to select them by obs_ids",
+        )  # fmt: skip
+    return files

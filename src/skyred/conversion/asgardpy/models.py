@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astropy import units as u
@@ -50,19 +52,24 @@ def convert_models(
         ("covariance", "the covariance is computed by the fit"),
         ("models_file", "asgardpy does not read it; pass the file with --models"),
     ):
-        target.lose(unused, reason, changes_results=False)
+        target.skip(unused, reason, changes_results=False)
     if models is not None:
-        target.lose("components", "--models is used instead", changes_results=False)
+        target.skip("components", "--models is used instead", changes_results=False)
         converted: list[dict[str, Any]] = [{"kind": "file", "path": models}]
     else:
         converted = [
             model for item in target.items("components") for model in _component(item, name)
         ]
     converted += _catalog(target, instruments)
-    converted += _region_of_interest(target, name)
+    converted += _region_of_interest(target, name, instruments)
     has_background = any(model["kind"] == "fov-background" for model in converted)
-    if target.take("datasets_with_fov_bkg_model", []) and not has_background:
+    names = target.take("datasets_with_fov_bkg_model", [])
+    if names and not has_background:
         converted.append({"kind": "fov-background"})
+    n_maps = sum(item.type == "3d" for item in instruments)
+    if (names or has_background) and n_maps > max(len(names), 1):
+        path = "datasets_with_fov_bkg_model" if names else "components"
+        target.skip(path, "the new file has a background model for the maps of all instruments")
     return converted
 
 
@@ -73,7 +80,7 @@ def _component(component: Section, source_name: str) -> list[dict[str, Any]]:
     spectral = _submodel(component.section("spectral"))
     spatial = _submodel(component.section("spatial"))
     if spectral.get("type") in OWN_MODELS:
-        component.lose("spectral", f"{spectral['type']} is a model of asgardpy itself; add it to "
+        component.skip("spectral", f"{spectral['type']} is a model of asgardpy itself; add it to "
                        "gammapy as a plugin")  # fmt: skip
         return []
     submodels: dict[str, Any] = {"spectral": spectral}
@@ -96,7 +103,7 @@ def _submodel(section: Section) -> dict[str, Any]:
     if "spatial" in section.path:
         model["frame"] = section.take("frame", "icrs")
     for parameter in section.items("parameters"):
-        parameter.lose("error", "errors are computed by the fit", changes_results=False)
+        parameter.skip("error", "errors are computed by the fit", changes_results=False)
         settings = {
             key: parameter.take(key, default) for key, default in PARAMETER_DEFAULTS.items()
         }
@@ -113,8 +120,13 @@ def _absorption(section: Section) -> dict[str, Any] | None:
     reference, filename = section.take("reference", ""), str(section.take("filename", "None"))
     redshift, opacity = section.take("redshift", 0.0), section.take("alpha_norm", 1.0)
     if not reference:
+        unused = "asgardpy does not use it without a reference"
+        section.skip("filename", unused, changes_results=False)
+        section.skip("redshift", unused, changes_results=False)
+        section.skip("alpha_norm", unused, changes_results=False)
         return None
-    table = {"ebl": reference} if filename == "None" else {"file": filename}
+    has_file = Path(os.path.expandvars(filename)).is_file()  # otherwise asgardpy uses the reference
+    table = {"file": filename} if has_file else {"ebl": reference}
     absorption: dict[str, Any] = {**table, "redshift": redshift}
     if opacity not in (0, 1):
         absorption["parameters"] = {"alpha_norm": {"value": opacity}}
@@ -127,32 +139,40 @@ def _catalog(target: Section, instruments: list[Instrument]) -> list[dict[str, A
     name = target.take("use_catalog.name", "")
     if radius == 0 * u.deg or not name:
         return []
-    maps = [item for item in instruments if item.type == "3d" and item.is_reduced]
+    maps = _reduced_maps(instruments)
     if not maps:
         reason = "asgardpy uses the catalogue only for maps that it reduces"
-        target.lose("use_catalog", reason, changes_results=False)
+        target.skip("use_catalog", reason, changes_results=False)
         return []
     region = maps[0].section.section("dataset_info.on_region")
     lon, lat = (region.take_angle(axis) for axis in ("lon", "lat"))
     center = plain_position(lon, lat, region.take("frame", "icrs"))
-    return [
-        {
-            "kind": "catalog",
-            "catalog": name,
-            "center": center,
-            "radius": plain_quantity(radius),
-        }
-    ]
+    if len(maps) < len(instruments):
+        reason = "asgardpy uses the sources only for its maps; the new file uses them for all data"
+        target.skip("use_catalog.selection_radius", reason)
+    catalog = {"catalog": name, "center": center, "radius": plain_quantity(radius)}
+    return [{"kind": "catalog", **catalog}]
 
 
-def _region_of_interest(target: Section, source_name: str) -> list[dict[str, Any]]:
+def _reduced_maps(instruments: list[Instrument]) -> list[Instrument]:
+    """Return the instruments whose maps are reduced from DL3 data."""
+    return [item for item in instruments if item.type == "3d" and item.is_reduced]
+
+
+def _region_of_interest(
+    target: Section, source_name: str, instruments: list[Instrument]
+) -> list[dict[str, Any]]:
     """Return the models that freeze sources, and free the norms of selected ones."""
+    if not _reduced_maps(instruments):
+        reason = "asgardpy uses it only for maps that it reduces"
+        target.skip("roi_selection", reason, changes_results=False)
+        return []
     radius = target.take_angle("roi_selection.roi_radius")
     names = [name for name in target.take("roi_selection.free_sources", []) if name not in NO_NAMES]
     if radius > 0 * u.deg:
         if names:
             reason = "asgardpy does not use it together with roi_radius"
-            target.lose("roi_selection.free_sources", reason, changes_results=False)
+            target.skip("roi_selection.free_sources", reason, changes_results=False)
         beyond = {"around": source_name, "beyond": plain_quantity(radius)}
         return [{"kind": "freeze", "parameters": "spectral", **beyond}]
     if not names:

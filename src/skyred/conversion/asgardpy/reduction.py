@@ -8,7 +8,7 @@ from astropy import units as u
 
 from skyred.conversion.asgardpy.exclusion import exclusion_regions
 from skyred.conversion.asgardpy.selection import convert_selection
-from skyred.conversion.energy_bins import gammapy_axis, lose_first_bin
+from skyred.conversion.energy_bins import gammapy_axis, report_first_bin
 from skyred.conversion.parameters import convert_parameters
 from skyred.conversion.plain_values import circle_region, plain_position
 from skyred.conversion.section import Section
@@ -16,7 +16,6 @@ from skyred.fields.quantities import plain as plain_quantity
 
 NOT_GADF = "only DL3 data in the GADF format (gadf-dl3) are converted"
 FINDERS = {"reflected": "ReflectedRegionsFinder", "wobble": "WobbleRegionsFinder"}
-FINDER_DEFAULTS: dict[str, dict[str, Any]] = {"reflected": {}, "wobble": {}}
 
 
 def convert_reduction(section: Section, dataset_type: str, stacked: bool) -> dict[str, Any] | None:
@@ -40,22 +39,22 @@ def convert_reduction(section: Section, dataset_type: str, stacked: bool) -> dic
     types = [str(item.take("type", "gadf-dl3")) for item in inputs]
     for index, input_type in enumerate(types):
         if input_type != "gadf-dl3":
-            section.lose(f"input_dl3.{index}", f"{input_type}: {NOT_GADF}")
+            section.skip(f"input_dl3.{index}", f"{input_type}: {NOT_GADF}")
     if not inputs or types[0] != "gadf-dl3":
         for name in ("dataset_info", "dl4_dataset_info"):
-            section.lose(name, NOT_GADF)
+            section.skip(name, NOT_GADF)
         return None
-    inputs[0].lose("glob_pattern", "asgardpy reads the index of the archive", changes_results=False)
-    section.lose("dl4_dataset_info.dl4_dataset", "is only used with input_dl4",
+    inputs[0].skip("glob_pattern", "asgardpy reads the index of the archive", changes_results=False)
+    section.skip("dl4_dataset_info.dl4_dataset", "is only used with input_dl4",
                  changes_results=False)  # fmt: skip
     info = section.section("dataset_info")
     info.take("name")
-    info.lose("key", "is only used for Fermi-LAT data", changes_results=False)
+    info.skip("key", "is only used for Fermi-LAT data", changes_results=False)
     archive = str(inputs[0].take("input_dir", "."))
     geometry, makers = _CONVERTERS[dataset_type](info)
     if makers[1] is not None and {"energy", "energy_true"} <= set(geometry):
         path = f"{info.path}.safe_mask.methods"
-        lose_first_bin(section.source, path, makers[1], geometry)
+        report_first_bin(section.source, path, makers[1], geometry)
     return {
         "archive": archive,
         **convert_selection(info.section("observation")),
@@ -81,7 +80,7 @@ def convert_axis(axis: Section) -> dict[str, Any]:
     axis.take("name")
     unit = axis.take("axis_custom.unit", "TeV")
     if edges := axis.take("axis_custom.edges", []):
-        axis.lose("axis", "axis_custom is used instead", changes_results=False)
+        axis.skip("axis", "axis_custom is used instead", changes_results=False)
         return {"edges": [f"{edge} {unit}" for edge in edges]}
     return {
         "min": str(axis.take("axis.min", "1 GeV")),
@@ -116,14 +115,14 @@ def _spectrum(info: Section) -> tuple[dict[str, Any], list[dict[str, Any] | None
         **{name: axes[name] for name in ("energy", "energy_true") if name in axes},
     }
     for name in ("wcs", "selection", "from_events_file", "reco_psf"):
-        info.lose(f"geom.{name}", "is not used for spectra", changes_results=False)
+        info.skip(f"geom.{name}", "is not used for spectra", changes_results=False)
     maker: dict[str, Any] = {
         "kind": "spectrum",
         "containment_correction": info.take("containment_correction", True),
     }
     if parts := info.take("map_selection", []):
         maker["parts"] = list(parts)
-    return geometry, [maker, _safe_mask(info, axes.get("energy")), _background(info, "1d")]
+    return geometry, [maker, _safe_mask(info, axes.get("energy")), _background(info)]
 
 
 def _maps(info: Section) -> tuple[dict[str, Any], list[dict[str, Any] | None]]:
@@ -131,10 +130,10 @@ def _maps(info: Section) -> tuple[dict[str, Any], list[dict[str, Any] | None]]:
     axes = _axes(info)
     energy = axes.get("energy", convert_axis(info.section("geom.default_axis")))
     if not info.take("geom.reco_psf", False):
-        _lose_true_axis(info)
+        _skip_true_axis(info)
         axes["energy_true"] = energy
     else:
-        info.lose("geom.reco_psf", "a PSF in reconstructed energy is not supported")
+        info.skip("geom.reco_psf", "a PSF in reconstructed energy is not supported")
     wcs = info.section("geom.wcs")
     width = [str(wcs.take(f"map_frame_shape.{name}", "5 deg")) for name in ("width", "height")]
     geometry = {
@@ -148,27 +147,27 @@ def _maps(info: Section) -> tuple[dict[str, Any], list[dict[str, Any] | None]]:
         "energy": energy,
         "energy_true": axes.get("energy_true", energy),
     }
-    wcs.lose("skydir", "the map is centred at on_region", changes_results=False)
+    wcs.skip("skydir", "the map is centred at on_region", changes_results=False)
     for name in ("selection", "from_events_file"):
-        info.lose(f"geom.{name}", "is not used with gadf-dl3 in 3d", changes_results=False)
-    info.lose("containment_correction", "is not used in 3d", changes_results=False)
+        info.skip(f"geom.{name}", "is not used with gadf-dl3 in 3d", changes_results=False)
+    info.skip("containment_correction", "is not used in 3d", changes_results=False)
     maker: dict[str, Any] = {"kind": "map"}
     if parts := info.take("map_selection", []):
         maker["parts"] = list(parts)
-    return geometry, [maker, _safe_mask(info, None), _background(info, "3d")]
+    return geometry, [maker, _safe_mask(info, None), _background(info)]
 
 
 _CONVERTERS = {"1d": _spectrum, "3d": _maps}
 
 
-def _lose_true_axis(info: Section) -> None:
+def _skip_true_axis(info: Section) -> None:
     for index, axis in enumerate(info.items("geom.axes")):
         if axis.source.get(f"{axis.path}.name") == "energy_true":
             reason = (
                 "asgardpy does not use it without reco_psf: the true energy has the bins of the "
                 "reconstructed energy, as in asgardpy"
             )
-            info.lose(f"geom.axes.{index}", reason, changes_results=False)
+            info.skip(f"geom.axes.{index}", reason, changes_results=False)
 
 
 def _safe_mask(info: Section, axis: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -184,18 +183,18 @@ def _safe_mask(info: Section, axis: dict[str, Any] | None) -> dict[str, Any] | N
     if "custom-mask" in methods:
         safe_mask.take("parameters")
         if len(methods) > 1:
-            safe_mask.lose("methods", "asgardpy uses no other method with custom-mask",
+            safe_mask.skip("methods", "asgardpy uses no other method with custom-mask",
                            changes_results=False)  # fmt: skip
         if axis is None:
-            safe_mask.lose("methods", "asgardpy does not apply custom-mask to maps",
+            safe_mask.skip("methods", "asgardpy does not apply custom-mask to maps",
                            changes_results=False)  # fmt: skip
             return None
         return {"kind": "safe-mask", "methods": [], **_rounded_energies(energies, axis)}
     if not methods:
-        safe_mask.lose("parameters", "is not used without methods", changes_results=False)
+        safe_mask.skip("parameters", "is not used without methods", changes_results=False)
         return None
     for name in energies:
-        safe_mask.lose(f"parameters.{name}", "is only used by custom-mask", changes_results=False)
+        safe_mask.skip(f"parameters.{name}", "is only used by custom-mask", changes_results=False)
     if isinstance(parameters.get("position"), dict):
         section = safe_mask.section("parameters.position")
         lon, lat = (section.take_angle(name) for name in ("lon", "lat"))
@@ -218,7 +217,7 @@ def _rounded_energies(energies: dict[str, Any], axis: dict[str, Any]) -> dict[st
     }
 
 
-def _background(info: Section, dataset_type: str) -> dict[str, Any]:
+def _background(info: Section) -> dict[str, Any]:
     background = info.section("background")
     method = background.take("method", "reflected")
     parameters = background.get("parameters", {})
@@ -229,14 +228,14 @@ def _background(info: Section, dataset_type: str) -> dict[str, Any]:
         maker = {"kind": "reflected-regions", "finder": finder}
         class_name = FINDERS.get(finder, "WobbleRegionsFinder")
     else:
-        background.lose("region_finder_method", "is only used by the method reflected",
+        background.skip("region_finder_method", "is only used by the method reflected",
                         changes_results=False)  # fmt: skip
         kind = {"fov_background": "fov-background", "ring": "ring-background"}.get(method, method)
         maker = {"kind": kind}
         class_name = "FoVBackgroundMaker" if method == "fov_background" else "RingBackgroundMaker"
         if method == "fov_background":
             maker["method"] = "scale"  # gammapy's default
-    if regions := exclusion_regions(info, dataset_type):
+    if regions := exclusion_regions(info):
         maker["exclude"] = regions
     return maker | convert_parameters(
         background.source, path, class_name, parameters, ("exclusion_mask",)

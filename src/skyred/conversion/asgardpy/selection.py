@@ -26,8 +26,8 @@ def convert_selection(observation: Section) -> dict[str, Any]:
         The options of the data entry.
     """
     options: dict[str, Any] = {"irfs": list(observation.take("required_irfs", ["aeff"]))}
-    observation.lose("event_type", "is only used for HAWC data")
-    observation.lose("obs_file", "asgardpy does not use it", changes_results=False)
+    observation.skip("event_type", "is only used for HAWC data")
+    observation.skip("obs_file", "asgardpy does not use it", changes_results=False)
     selectors: list[dict[str, Any]] = []
     if ids := observation.take("obs_ids", []):
         selectors.append({"kind": "observation-ids", "ids": list(ids)})

@@ -15,6 +15,7 @@ from skyred.conversion.gammapy.estimators import (
 from skyred.conversion.gammapy.observations import convert_observations
 from skyred.conversion.gammapy.schema import is_workflow, validate
 from skyred.conversion.source import Source
+from skyred.fields.quantities import plain as plain_quantity
 
 SECTION_BY_STEP = {"excess-map": "excess_map", "fit": "fit", "flux-points": "flux_points",
                    "light-curve": "light_curve"}  # fmt: skip
@@ -44,7 +45,7 @@ def convert_gammapy(source: Source, models: str | None) -> tuple[dict[str, Any],
     steps = _steps(source, config)
     pipeline: dict[str, Any] = {"data": _data(source, config)}
     if models is None:
-        _lose_model_steps(source, steps)
+        _skip_model_steps(source, steps)
     else:
         is_map = config.datasets.type == "3d"
         background = [{"kind": "fov-background"}] if is_map else []
@@ -58,17 +59,43 @@ def convert_gammapy(source: Source, models: str | None) -> tuple[dict[str, Any],
 
 def _data(source: Source, config: Any) -> dict[str, Any]:
     """Return the data entry, which reads datasets if nothing else is configured."""
-    datasets_file = config.general.datasets_file
-    if datasets_file is not None and not (source.has("observations") or source.has("datasets")):
-        source.convert("general.datasets_file")
-        return {"datasets": {"datasets": [source.get("general.datasets_file")]}}
-    source.lose(
-        "general.datasets_file",
-        "the run folder contains the datasets, in datasets.yaml",
-        changes_results=False,
-    )
+    if _reads_datasets(source, config):
+        return {"datasets": _read_datasets(source, config)}
+    file = config.general.datasets_file
+    is_file = file is not None and Path(file).is_file()
+    reason = "the run folder contains the datasets, in datasets.yaml"
+    if is_file:
+        reason = f"the datasets are reduced again; to read them, use `datasets: {file}`"
+    source.skip("general.datasets_file", reason, changes_results=is_file)
     entry = convert_observations(source, config) | convert_datasets(source, config)
     return {"stacked" if config.datasets.stack else "runs": entry}
+
+
+def _reads_datasets(source: Source, config: Any) -> bool:
+    """Return whether gammapy reads the datasets from a file."""
+    file = config.general.datasets_file
+    if file is None:
+        return False
+    if is_workflow(source) and Path(file).is_file():
+        overwrite = dict(zip(config.general.steps, config.general.overwrite, strict=False))
+        if overwrite.get("data-selection") is False:
+            return True
+    return not (source.has("observations") or source.has("datasets"))
+
+
+def _read_datasets(source: Source, config: Any) -> dict[str, Any]:
+    source.convert("general.datasets_file")
+    for section in ("observations", "datasets"):
+        reason = "the datasets are read from general.datasets_file"
+        source.skip(section, reason, changes_results=False)
+    entry: dict[str, Any] = {"datasets": [source.get("general.datasets_file")]}
+    limits = (config.fit.fit_range.min, config.fit.fit_range.max)
+    if None not in limits:
+        source.convert("fit")
+        entry["fit_range"] = {"energy": [plain_quantity(limit) for limit in limits]}
+    elif limits != (None, None):
+        source.skip("fit.fit_range", "a fit range of datasets needs both min and max")
+    return entry
 
 
 def _models_file(source: Source, config: Any) -> str | None:
@@ -79,7 +106,7 @@ def _models_file(source: Source, config: Any) -> str | None:
     if Path(models_file).is_file():
         source.convert("general.models_file")
         return str(source.get("general.models_file"))
-    source.lose(
+    source.skip(
         "general.models_file",
         f"there is no file {models_file}: use --models, if gammapy reads the models from it; "
         "the run folder contains the models, in models.yaml",
@@ -95,16 +122,31 @@ def _steps(source: Source, config: Any) -> list[str]:
     """
     if is_workflow(source):
         source.convert("general.steps", "general.overwrite")
-        return [step for step in config.general.steps if step in SECTION_BY_STEP]
-    return [step for step, section in SECTION_BY_STEP.items() if source.has(section)]
+        return [step for step in dict.fromkeys(config.general.steps) if step in SECTION_BY_STEP]
+    return [step for step in SECTION_BY_STEP if _has_section(source, config, step)]
 
 
-def _lose_model_steps(source: Source, steps: list[str]) -> None:
-    """Add the sections that need models to the losses."""
+def _has_section(source: Source, config: Any, step: str) -> bool:
+    """Return whether the file has the section of a step, with more than all its defaults.
+
+    `AnalysisConfig.write` writes all sections, also those that are not used.
+    """
+    section = SECTION_BY_STEP[step]
+    settings = getattr(config, section)
+    n_settings = len(source.get(section, {}))
+    is_complete = n_settings == len(type(settings).model_fields)
+    if step != "fit" and is_complete and settings == type(settings)():
+        source.convert(section)
+        return False
+    return source.has(section)
+
+
+def _skip_model_steps(source: Source, steps: list[str]) -> None:
+    """Add the sections that need models to the skipped settings."""
     reason = "needs models: pass their file with --models"
     for step in ("fit", "flux-points", "light-curve"):
         if step in steps:
-            source.lose(SECTION_BY_STEP[step], reason)
+            source.skip(SECTION_BY_STEP[step], reason)
             steps.remove(step)
 
 
@@ -114,9 +156,11 @@ def _estimators(
     estimators = []
     for step, section in SECTION_BY_STEP.items():
         if step not in steps and step != "fit":  # the section `fit` contains the fit range
-            source.lose(section, f"the step {step} is not in general.steps", changes_results=False)
+            source.skip(section, f"the step {step} is not in general.steps", changes_results=False)
     for step in steps:
-        if step == "excess-map":
+        if step == "excess-map" and config.datasets.type == "1d":
+            source.skip("excess_map", "needs maps: datasets.type is 1d", changes_results=False)
+        elif step == "excess-map":
             subtract = has_models and _follows_fit(source, steps)
             estimators.append(convert_excess_map(source, config, subtract))
         elif step == "flux-points":
@@ -131,7 +175,7 @@ def _follows_fit(source: Source, steps: list[str]) -> bool:
     if not is_workflow(source):
         return "fit" in steps
     if "fit" in steps and steps.index("excess-map") < steps.index("fit"):
-        source.lose(
+        source.skip(
             "general.steps",
             "the excess map is computed after the fit, with the fitted background",
         )
@@ -155,5 +199,5 @@ def _arguments(source: Source, config: Any) -> list[str]:
         path = f"general.log.{name}"
         counterpart = option_counterparts("gammapy")[path]
         if getattr(general.log, name) is not None:
-            source.lose(path, counterpart.reason or counterpart.note, changes_results=False)
+            source.skip(path, counterpart.reason or counterpart.note, changes_results=False)
     return arguments

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from skyred.conversion.energy_bins import exclude_rounded_bins, lose_first_bin
+from astropy import units as u
+
+from skyred.conversion.energy_bins import exclude_rounded_bins, report_first_bin
 from skyred.conversion.parameters import convert_parameters
 from skyred.conversion.plain_values import circle_region, plain_energy_axis, plain_position
 from skyred.conversion.source import Source
@@ -45,19 +47,17 @@ def convert_datasets(source: Source, config: Any) -> dict[str, Any]:
         geometry = _spectrum_geometry(source, config.datasets)
         spectrum = _spectrum_maker(source, config.datasets, has_background=background is not None)
         makers = [spectrum, background, safe_mask]
-    if {"energy", "energy_true"} <= set(geometry):
-        lose_first_bin(source, "datasets.safe_mask.methods", safe_mask, geometry)
+    if safe_mask is not None and {"energy", "energy_true"} <= set(geometry):
+        report_first_bin(source, "datasets.safe_mask.methods", safe_mask, geometry)
     entry: dict[str, Any] = {
         "geometry": geometry,
         "make": [maker for maker in makers if maker is not None],
         "stack": {"kind": "sum" if config.datasets.stack else "keep"},
     }
-    if energies := _fit_energies(source, config):
-        if "energy" in geometry:
-            paths = ("fit.fit_range.min", "fit.fit_range.max")
-            edges = Analysis._make_energy_axis(config.datasets.geom.axes.energy).edges
-            energies = exclude_rounded_bins(source, paths, energies, edges)
-        entry["fit_range"] = {"energy": energies}
+    if "energy" in geometry:
+        edges = Analysis._make_energy_axis(config.datasets.geom.axes.energy).edges
+        if energies := _fit_energies(source, config, edges):
+            entry["fit_range"] = {"energy": energies}
     return entry
 
 
@@ -79,7 +79,7 @@ def _map_geometry(source: Source, datasets: Any) -> dict[str, Any]:
     wcs = datasets.geom.wcs
     source.convert("datasets.geom.wcs", "datasets.geom.selection.offset_max")
     for name in ("on_region", "containment_correction"):
-        source.lose(f"datasets.{name}", "is not used in 3d analyses", changes_results=False)
+        source.skip(f"datasets.{name}", "is not used in 3d analyses", changes_results=False)
     if wcs.skydir.frame is None or wcs.skydir.lon is None or wcs.skydir.lat is None:
         source.add_problem("datasets.geom.wcs.skydir", "is incomplete",
                            "expected frame, lon and lat")  # fmt: skip
@@ -101,10 +101,10 @@ def _spectrum_geometry(source: Source, datasets: Any) -> dict[str, Any]:
     region = datasets.on_region
     source.convert("datasets.on_region")
     for name in ("geom.wcs", "geom.selection", "map_selection"):
-        source.lose(f"datasets.{name}", "is not used in 1d analyses", changes_results=False)
-    if region.lon is None or region.lat is None or region.radius is None or region.frame is None:
+        source.skip(f"datasets.{name}", "is not used in 1d analyses", changes_results=False)
+    if region.lon is None or region.lat is None or region.radius is None:
         source.add_problem("datasets.on_region", "is incomplete",
-                           "expected frame, lon, lat and radius")  # fmt: skip
+                           "expected lon, lat and radius")  # fmt: skip
         return {}
     return {
         "kind": "spectrum",
@@ -124,12 +124,14 @@ def _spectrum_maker(source: Source, datasets: Any, *, has_background: bool) -> d
     return maker if has_background else maker | {"no_background": True}
 
 
-def _safe_mask(source: Source, datasets: Any) -> dict[str, Any]:
+def _safe_mask(source: Source, datasets: Any) -> dict[str, Any] | None:
     settings = datasets.safe_mask
     source.convert("datasets.safe_mask")
     options = convert_parameters(
         source, "datasets.safe_mask.parameters", "SafeMaskMaker", settings.parameters, ("methods",)
     )
+    if not settings.methods:
+        return None  # all bins are safe
     return {"kind": "safe-mask", "methods": list(settings.methods), **options}
 
 
@@ -138,7 +140,7 @@ def _background_maker(source: Source, datasets: Any) -> dict[str, Any] | None:
     source.convert(f"{path}.method", f"{path}.exclusion")
     if settings.method is None:
         for name in ("exclusion", "parameters"):
-            source.lose(f"{path}.{name}", "is not used without a method", changes_results=False)
+            source.skip(f"{path}.{name}", "is not used without a method", changes_results=False)
         return None
     methods = METHODS[datasets.type]
     if settings.method not in methods:
@@ -149,7 +151,7 @@ def _background_maker(source: Source, datasets: Any) -> dict[str, Any] | None:
         )
         return None
     if settings.method == "ring":
-        _lose_ring_differences(source, datasets)
+        _skip_ring_differences(source, datasets)
     class_name, kind = BACKGROUND_MAKERS[settings.method]
     maker: dict[str, Any] = {"kind": kind}
     if settings.method == "fov_background":
@@ -160,26 +162,25 @@ def _background_maker(source: Source, datasets: Any) -> dict[str, Any] | None:
     return maker | convert_parameters(source, f"{path}.parameters", finder, settings.parameters)
 
 
-def _lose_ring_differences(source: Source, datasets: Any) -> None:
+def _skip_ring_differences(source: Source, datasets: Any) -> None:
     """Add the differences of ring backgrounds between gammapy and skyred."""
     reason = "off counts are those of safe pixels; gammapy also uses pixels outside the safe mask"
     if (datasets.geom.axes.energy.nbins or 0) > 1:
         reason = "a ring background needs a single bin of energy, in gammapy and in skyred"
-    source.lose("datasets.background.method", reason)
     if datasets.stack:
-        source.lose(
-            "datasets.stack",
-            "gammapy replaces the off counts by a known background when it stacks maps with a ring "
-            "background, which understates the errors; skyred keeps the off counts",
+        reason += (
+            "; when it stacks maps, gammapy replaces the off counts by a known background, which "
+            "understates the errors, and skyred keeps the off counts"
         )
+    source.skip("datasets.background.method", reason)
 
 
-def _fit_energies(source: Source, config: Any) -> list[str]:
-    """Return the energies of the fit range; missing ones are those of the energy axis."""
+def _fit_energies(source: Source, config: Any, edges: u.Quantity) -> list[str]:
+    """Return the energies of the fit range; without a limit, those of the outer edges."""
     source.convert("fit")
-    fit_range, axis = config.fit.fit_range, config.datasets.geom.axes.energy
+    fit_range = config.fit.fit_range
     if fit_range.min is None and fit_range.max is None:
         return []
-    low = axis.min if fit_range.min is None else fit_range.min
-    high = axis.max if fit_range.max is None else fit_range.max
-    return [str(plain_quantity(energy)) for energy in (low, high) if energy is not None]
+    paths = ("fit.fit_range.min", "fit.fit_range.max")
+    limits = (fit_range.min, fit_range.max)
+    return exclude_rounded_bins(source, paths, limits, edges)

@@ -10,6 +10,8 @@ from skyred.conversion.plain_values import plain_energy_axis
 from skyred.conversion.source import Source
 from skyred.fields.quantities import plain as plain_quantity
 
+COLUMNS_WITHOUT_OFF_COUNTS = ("errn-errp", "ul", "sensitivity")
+
 
 def convert_flux_points(source: Source, config: Any) -> dict[str, Any]:
     """Convert the section `flux_points`.
@@ -59,7 +61,9 @@ def convert_light_curve(source: Source, config: Any) -> dict[str, Any]:
     """
     settings = config.light_curve
     source.convert("light_curve.source", "light_curve.energy_edges", "light_curve.time_intervals")
-    windows = convert_windows(source, "light_curve.time_intervals", settings.time_intervals)
+    times = settings.time_intervals
+    is_complete = times.start is not None and times.stop is not None  # or ignored by gammapy
+    windows = convert_windows(source, "light_curve.time_intervals", times) if is_complete else []
     intervals = {"by": "interval", "intervals": windows} if windows else {"by": "run"}
     return {
         "kind": "light-curve",
@@ -109,6 +113,7 @@ def convert_excess_map(source: Source, config: Any, subtract_sources: bool) -> d
         "ExcessMapEstimator",
         settings.parameters,
         ("correlation_radius", "energy_edges"),
+        () if config.datasets.background.method == "ring" else COLUMNS_WITHOUT_OFF_COUNTS,
     )
     options.pop("sum_over_energy_groups", None)  # gammapy always uses one bin
     return estimator | options

@@ -44,7 +44,11 @@ def _ids(source: Source, observations: Any) -> list[dict[str, Any]]:
     if observations.obs_ids and observations.obs_file is not None:
         source.add_problem("observations.obs_file", "cannot be combined with obs_ids")
     if observations.obs_ids:
-        return [{"kind": "observation-ids", "ids": list(observations.obs_ids)}]
+        ids = list(dict.fromkeys(observations.obs_ids))
+        if len(ids) < len(observations.obs_ids):
+            reason = "gammapy counts repeated runs several times; skyred uses them once"
+            source.skip("observations.obs_ids", reason)
+        return [{"kind": "observation-ids", "ids": ids}]
     if observations.obs_file is not None:
         return [{"kind": "file-list", "path": source.get("observations.obs_file")}]
     return []
@@ -55,9 +59,9 @@ def _cone(source: Source, observations: Any) -> list[dict[str, Any]]:
     cone = observations.obs_cone
     if cone.lon is None:
         return []
-    if cone.lat is None or cone.radius is None or cone.frame is None:
+    if cone.lat is None or cone.radius is None:
         source.add_problem("observations.obs_cone", "is incomplete",
-                           "expected frame, lon, lat and radius")  # fmt: skip
+                           "expected lon, lat and radius")  # fmt: skip
         return []
     center = plain_position(cone.lon, cone.lat, cone.frame)
     return [{"kind": "cone", "center": center, "radius": plain_quantity(cone.radius)}]
@@ -65,6 +69,8 @@ def _cone(source: Source, observations: Any) -> list[dict[str, Any]]:
 
 def _times(source: Source, observations: Any) -> list[dict[str, Any]]:
     source.convert("observations.obs_time")
+    if observations.obs_time.start is None:
+        return []  # gammapy ignores a stop without a start
     windows = convert_windows(source, "observations.obs_time", observations.obs_time)
     if not windows:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skyred.conversion.source import Source
-from skyred.errors import nearest
+from skyred.errors import format_value, nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -37,7 +37,28 @@ def validate(source: Source) -> Any:
         return config_class(**data)
     except ValidationError as error:
         _add_problems(source, error, config_class)
-        return None
+    except (TypeError, ValueError) as error:  # of astropy, which pydantic does not catch
+        _add_unreadable_values(source, config_class, data)
+        if not source.problems:
+            source.add_problem((), f"gammapy cannot read the configuration: {error}")
+    return None
+
+
+def _add_unreadable_values(source: Source, config_class: type[BaseModel], data: Any) -> None:
+    """Add a problem for each setting that gammapy cannot read, when it is set alone."""
+    from pydantic import ValidationError
+
+    for path, value in source.leaves(data):
+        nested: Any = value
+        for name in reversed(path):
+            nested = {name: nested}
+        try:
+            config_class(**nested)
+        except ValidationError:
+            continue  # reported if all values can be read
+        except (TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            source.add_problem(path, f"gammapy cannot read {format_value(value)}: {reason}")
 
 
 def is_workflow(source: Source) -> bool:

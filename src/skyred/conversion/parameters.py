@@ -49,7 +49,7 @@ def convert_parameters(
     dict of str to object
         The options.
     """
-    source.convert(path)
+    source.mark_converted(path)
     counterparts = class_counterparts()[class_name].arguments
     fixed = set(fixed)
     options: dict[str, Any] = {}

@@ -60,7 +60,7 @@ class Section:
         """
         return Section(self.source, f"{self.path}.{name}")
 
-    def take(self, name: str, default: Any = None) -> Any:
+    def read(self, name: str, default: Any = None) -> Any:
         """Return a setting, and mark it as converted.
 
         Parameters
@@ -75,7 +75,7 @@ class Section:
         object
             The setting.
         """
-        self.source.convert(f"{self.path}.{name}")
+        self.source.mark_converted(f"{self.path}.{name}")
         return self.get(name, default)
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -106,7 +106,7 @@ class Section:
         self.source.add_problem(f"{self.path}.{name}", message, expected)
         return default
 
-    def take_angle(self, name: str, default: str = "0 deg") -> u.Quantity:
+    def read_angle(self, name: str, default: str = "0 deg") -> u.Quantity:
         """Return an angle, and mark it as converted.
 
         Parameters
@@ -121,9 +121,9 @@ class Section:
         astropy.units.Quantity
             The angle.
         """
-        return self._take_quantity(name, default, "expected an angle such as '1 deg'")
+        return self._read_quantity(name, default, "expected an angle such as '1 deg'")
 
-    def take_energy(self, name: str, default: str = "1 TeV") -> u.Quantity:
+    def read_energy(self, name: str, default: str = "1 TeV") -> u.Quantity:
         """Return an energy, and mark it as converted.
 
         Parameters
@@ -138,10 +138,10 @@ class Section:
         astropy.units.Quantity
             The energy.
         """
-        return self._take_quantity(name, default, "expected an energy such as '1 TeV'")
+        return self._read_quantity(name, default, "expected an energy such as '1 TeV'")
 
-    def _take_quantity(self, name: str, default: str, expected: str) -> u.Quantity:
-        setting, default_quantity = self.take(name, default), u.Quantity(default)
+    def _read_quantity(self, name: str, default: str, expected: str) -> u.Quantity:
+        setting, default_quantity = self.read(name, default), u.Quantity(default)
         try:
             quantity = u.Quantity(setting)
             quantity.to(default_quantity.unit)

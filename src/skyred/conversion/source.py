@@ -105,7 +105,7 @@ class Source:
                 return _MISSING
         return value
 
-    def convert(self, *dotted_paths: str) -> None:
+    def mark_converted(self, *dotted_paths: str) -> None:
         """Mark settings, with all that they contain, as converted.
 
         Parameters

@@ -1,6 +1,6 @@
 # The names that this package exports, and their modules
-from .api import (
-    fit as fit,
+from .api import fit as fit
+from .flux_api import (
     flux_points as flux_points,
     flux_profile as flux_profile,
     light_curve as light_curve,

@@ -1,8 +1,8 @@
-"""Checks of the input of flux estimators: source, counts, telescopes and free parameters."""
+"""Checks of the input of fits and flux estimators: datasets, source, counts and telescopes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skyred.errors import FitError
 from skyred.likelihood.shared_values import value_key
@@ -10,6 +10,26 @@ from skyred.likelihood.shared_values import value_key
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import SkyModel
+
+
+def as_datasets(datasets: Any) -> Datasets:
+    """Return datasets as `Datasets`; those that are `Datasets` keep their covariance.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets, Dataset or iterable of Dataset
+        The datasets.
+
+    Returns
+    -------
+    gammapy.datasets.Datasets
+        The datasets.
+    """
+    from gammapy.datasets import Dataset, Datasets
+
+    if isinstance(datasets, Datasets):
+        return datasets
+    return Datasets(datasets if isinstance(datasets, Dataset) else list(datasets))
 
 
 def find_source(datasets: Datasets, source: str | int) -> SkyModel:

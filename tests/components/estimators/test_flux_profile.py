@@ -114,7 +114,12 @@ class TestSmallMaps:
     def test_joint_profile_of_several_datasets_agrees_with_gammapy(self) -> None:
         datasets = Datasets([small.map_dataset("one"), small.map_dataset("two", seed=7)])
         regions = boxes(datasets[0], 2)
-        options = {"selection_optional": ["scan", "sensitivity"], "energy_edges": [1, 10] * u.TeV}
+        options = {
+            "selection_optional": ["scan", "sensitivity"],
+            "energy_edges": [1, 10] * u.TeV,
+            "n_sigma_sensitivity": 3,
+            "norm": {"scan_min": 0.5, "scan_max": 2, "scan_n_values": 5},
+        }
         profile = flux_profile(datasets, regions, STEEP, **options)
         expected = comparison.profile_by_gammapy(datasets, regions, spectral_model=STEEP, **options)
         comparison.assert_same(profile.flux, expected)

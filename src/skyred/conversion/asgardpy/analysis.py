@@ -32,7 +32,7 @@ def convert_asgardpy(source: Source, models: str | None) -> tuple[dict[str, Any]
         Arguments of ``skyred run``.
     """
     general = Section(source, "general")
-    steps = general.take("steps", [])
+    steps = general.read("steps", [])
     for index, step in enumerate(steps):
         if step not in STEPS:
             source.add_problem(f"general.steps.{index}", f"unknown step {step!r}",
@@ -67,15 +67,15 @@ def _skip_flux_points(source: Source, instruments: list[Instrument]) -> None:
 def _arguments(general: Section) -> list[str]:
     """Return the arguments of ``skyred run`` that replace the section `general`."""
     arguments: list[str] = []
-    if (n_jobs := general.take("n_jobs", 1)) > 1:
+    if (n_jobs := general.read("n_jobs", 1)) > 1:
         arguments += ["--workers", str(n_jobs)]
-    if (outdir := general.take("outdir", "None")) not in ("None", "."):
+    if (outdir := general.read("outdir", "None")) not in ("None", "."):
         arguments += ["--output", str(outdir)]
-    if log_level := general.take("log.level"):
+    if log_level := general.read("log.level"):
         arguments += ["--log-level", str(log_level).lower()]
-    if filename := general.take("log.filename"):
+    if filename := general.read("log.filename"):
         arguments += ["--log-file", str(filename)]
-    general.take("overwrite")
+    general.read("overwrite")
     for name in ("log.filemode", "log.format", "log.datefmt", "parallel_backend"):
         counterpart = option_counterparts("asgardpy")[f"general.{name}"]
         general.skip(name, counterpart.reason or counterpart.note, changes_results=False)

@@ -28,7 +28,7 @@ def convert_fitter(source: Source) -> dict[str, Any]:
         The fitter.
     """
     section = Section(source, "fit_params")
-    backend = section.take("backend", "minuit")
+    backend = section.read("backend", "minuit")
     fitter: dict[str, Any] = {"kind": "newton"}
     if backend != "minuit":
         fitter = {"kind": "gammapy", "backend": backend}
@@ -38,7 +38,7 @@ def convert_fitter(source: Source) -> dict[str, Any]:
             description = ", ".join(counterpart.components)
             reason = counterpart.reason or f"set the options of the fitter {description}"
             section.skip(name, reason, changes_results=name == "optimize_opts")
-        section.take(name)
+        section.read(name)
     return fitter
 
 
@@ -66,7 +66,7 @@ def convert_flux_points(source: Source, instruments: list[Instrument]) -> list[d
         parameters,
         ("energy_edges", "source", "n_jobs", "parallel_backend", "reoptimize"),
     )
-    if section.take("reoptimize", False):
+    if section.read("reoptimize", False):
         options["reoptimize"] = True
     name = str(source.get("target.source_name", ""))
     estimators = []

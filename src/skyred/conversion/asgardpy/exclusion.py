@@ -28,7 +28,7 @@ def exclusion_regions(info: Section) -> list[str]:
     exclusion.skip("target_source", "asgardpy does not use it", changes_results=False)
     regions = [region for item in exclusion.items("regions") for region in _region(item)]
     regions += _catalog_regions(info)
-    exclusion_file = str(exclusion.take("exclusion_file", "None"))
+    exclusion_file = str(exclusion.read("exclusion_file", "None"))
     if regions or exclusion_file == "None":
         if exclusion_file != "None":
             reason = "asgardpy does not use it together with regions or a catalogue"
@@ -39,19 +39,19 @@ def exclusion_regions(info: Section) -> list[str]:
 
 def _region(region: Section) -> list[str]:
     position = region.section("position")
-    name = region.take("name", "")
+    name = region.read("name", "")
     if name not in ("", "None"):
         region.skip("name", "asgardpy looks up the position on the internet; set its coordinates")
         return []
-    lon, lat = (position.take_angle(axis) for axis in ("lon", "lat"))
-    frame = str(position.take("frame", "icrs"))
+    lon, lat = (position.read_angle(axis) for axis in ("lon", "lat"))
+    frame = str(position.read("frame", "icrs"))
     position.skip("radius", "is not used", changes_results=False)
     parameters = region.section("parameters")
-    region_type = region.take("type", "")
+    region_type = region.read("type", "")
     if region_type == "CircleSkyRegion":
-        return [circle_region(lon, lat, parameters.take_angle("region_radius"), frame)]
+        return [circle_region(lon, lat, parameters.read_angle("region_radius"), frame)]
     if region_type == "CircleAnnulusSkyRegion":
-        angles = (lon, lat, parameters.take_angle("rad_0"), parameters.take_angle("rad_1"))
+        angles = (lon, lat, parameters.read_angle("rad_0"), parameters.read_angle("rad_1"))
         numbers = ", ".join(repr(float(angle.to_value("deg"))) for angle in angles)
         return [f"{frame}; annulus({numbers})"]
     region.source.add_problem(f"{region.path}.type", f"unknown type of region {region_type!r}",
@@ -62,12 +62,12 @@ def _region(region: Section) -> list[str]:
 def _catalog_regions(info: Section) -> list[str]:
     """Return circles around the sources of the catalogue that are inside the map."""
     catalog_section = Section(info.source, "target.use_catalog")
-    radius = catalog_section.take_angle("exclusion_radius")
+    radius = catalog_section.read_angle("exclusion_radius")
     if radius == 0 * u.deg:
         return []
     from gammapy.catalog import CATALOG_REGISTRY
 
-    name = str(catalog_section.take("name", ""))
+    name = str(catalog_section.read("name", ""))
     try:
         positions = CATALOG_REGISTRY.get_cls(name)().positions
     except (OSError, KeyError) as error:
@@ -86,12 +86,12 @@ def _exclusion_geometry(info: Section) -> Any:
     from gammapy.maps import WcsGeom
 
     wcs = info.section("geom.wcs")
-    width = [wcs.take_angle(f"map_frame_shape.{name}", "5 deg").to_value("deg")
+    width = [wcs.read_angle(f"map_frame_shape.{name}", "5 deg").to_value("deg")
              for name in ("width", "height")]  # fmt: skip
-    bin_size = wcs.take_angle("binsize", "0.1 deg").to_value("deg")
+    bin_size = wcs.read_angle("binsize", "0.1 deg").to_value("deg")
     region = info.section("on_region")
-    center = SkyCoord(region.take_angle("lon"),
-                      region.take_angle("lat"),
-                      frame=region.take("frame", "icrs"))  # fmt: skip
+    center = SkyCoord(region.read_angle("lon"),
+                      region.read_angle("lat"),
+                      frame=region.read("frame", "icrs"))  # fmt: skip
     return WcsGeom.create(skydir=center, width=width, binsz=bin_size,
-                          proj=wcs.take("proj", "TAN"), frame=center.frame.name)  # fmt: skip
+                          proj=wcs.read("proj", "TAN"), frame=center.frame.name)  # fmt: skip

@@ -77,7 +77,7 @@ def convert_instruments(source: Source, steps: list[str]) -> list[Instrument]:
     for step in steps:
         if step in STEPS:
             section_name, dataset_type = STEPS[step]
-            source.convert(f"{section_name}.type")
+            source.mark_converted(f"{section_name}.type")
             sections = Section(source, section_name).items("instruments")
             instruments += _convert_sections(source, sections, dataset_type)
     _check_names(source, instruments)
@@ -101,17 +101,17 @@ def _convert_sections(
     source: Source, sections: list[Section], dataset_type: str
 ) -> Iterator[Instrument]:
     stacked = bool(source.get("general.stacked_dataset", False))
-    source.convert("general.stacked_dataset")
+    source.mark_converted("general.stacked_dataset")
     energies = Section(source, "fit_params.fit_range")
     limits = [
-        energies.take_energy(name, default)
+        energies.read_energy(name, default)
         for name, default in zip(("min", "max"), FIT_RANGE, strict=True)
     ]
     paths = (f"{energies.path}.min", f"{energies.path}.max")
     for section in sections:
-        name = entry_name(str(section.take("name", "Instrument-name")))
+        name = entry_name(str(section.read("name", "Instrument-name")))
         entry: dict[str, Any] | None
-        if section.take("input_dl4", False):
+        if section.read("input_dl4", False):
             entry = _read_datasets(section, stacked)
         else:
             entry = convert_reduction(section, dataset_type, stacked)
@@ -155,15 +155,15 @@ def _read_datasets(section: Section, stacked: bool) -> dict[str, Any]:
     section.skip("input_dl3", unused, changes_results=False)
     dataset = section.section("dl4_dataset_info.dl4_dataset")
     for name in ("type", "dl4_format"):
-        dataset.take(name)  # skyred recognises types and formats by the content of the files
-    folder = str(dataset.take("input_dir", "."))
-    pattern = str(dataset.take("glob_pattern.dl4_files", FILE_PATTERN))
-    ids = section.take("dataset_info.observation.obs_ids", [])
+        dataset.read(name)  # skyred recognises types and formats by the content of the files
+    folder = str(dataset.read("input_dir", "."))
+    pattern = str(dataset.read("glob_pattern.dl4_files", FILE_PATTERN))
+    ids = section.read("dataset_info.observation.obs_ids", [])
     names = section.get("dataset_info", {})
     for name in names:
         if name not in ("observation", "name"):
             section.skip(f"dataset_info.{name}", unused, changes_results=False)
-    section.take("dataset_info.name")
+    section.read("dataset_info.name")
     if stacked:
         section.source.skip(
             "general.stacked_dataset",

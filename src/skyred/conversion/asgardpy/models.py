@@ -44,7 +44,7 @@ def convert_models(
         The models.
     """
     target = Section(source, "target")
-    name = str(target.take("source_name", ""))
+    name = str(target.read("source_name", ""))
     for unused, reason in (
         ("sky_position", "is only used for Fermi-LAT event files"),
         ("use_uniform_position", "is only used for Fermi-LAT event files"),
@@ -63,7 +63,7 @@ def convert_models(
     converted += _catalog(target, instruments)
     converted += _region_of_interest(target, name, instruments)
     has_background = any(model["kind"] == "fov-background" for model in converted)
-    names = target.take("datasets_with_fov_bkg_model", [])
+    names = target.read("datasets_with_fov_bkg_model", [])
     if names and not has_background:
         converted.append({"kind": "fov-background"})
     n_maps = sum(item.type == "3d" for item in instruments)
@@ -74,9 +74,9 @@ def convert_models(
 
 
 def _component(component: Section, source_name: str) -> list[dict[str, Any]]:
-    component.take("name")
-    component.take("datasets_names")
-    model_type = component.take("type", "SkyModel")
+    component.read("name")
+    component.read("datasets_names")
+    model_type = component.read("type", "SkyModel")
     spectral = _submodel(component.section("spectral"))
     spatial = _submodel(component.section("spatial"))
     if spectral.get("type") in OWN_MODELS:
@@ -96,19 +96,19 @@ def _component(component: Section, source_name: str) -> list[dict[str, Any]]:
 
 def _submodel(section: Section) -> dict[str, Any]:
     """Return a submodel; empty if it has no type."""
-    model_type = section.take("type", "")
+    model_type = section.read("type", "")
     if not model_type:
         return {}
     model: dict[str, Any] = {"type": model_type}
     if "spatial" in section.path:
-        model["frame"] = section.take("frame", "icrs")
+        model["frame"] = section.read("frame", "icrs")
     for parameter in section.items("parameters"):
         parameter.skip("error", "errors are computed by the fit", changes_results=False)
         settings = {
-            key: parameter.take(key, default) for key, default in PARAMETER_DEFAULTS.items()
+            key: parameter.read(key, default) for key, default in PARAMETER_DEFAULTS.items()
         }
         unit = str(settings.pop("unit")).strip()
-        model[str(parameter.take("name"))] = {
+        model[str(parameter.read("name"))] = {
             key: f"{setting} {unit}" if unit and key != "frozen" else setting
             for key, setting in settings.items()
         }
@@ -116,9 +116,9 @@ def _submodel(section: Section) -> dict[str, Any]:
 
 
 def _absorption(section: Section) -> dict[str, Any] | None:
-    section.take("type")
-    reference, filename = section.take("reference", ""), str(section.take("filename", "None"))
-    redshift, opacity = section.take("redshift", 0.0), section.take("alpha_norm", 1.0)
+    section.read("type")
+    reference, filename = section.read("reference", ""), str(section.read("filename", "None"))
+    redshift, opacity = section.read("redshift", 0.0), section.read("alpha_norm", 1.0)
     if not reference:
         unused = "asgardpy does not use it without a reference"
         section.skip("filename", unused, changes_results=False)
@@ -135,8 +135,8 @@ def _absorption(section: Section) -> dict[str, Any] | None:
 
 def _catalog(target: Section, instruments: list[Instrument]) -> list[dict[str, Any]]:
     """Return the sources of a catalogue, which asgardpy adds to maps that it reduces."""
-    radius = target.take_angle("use_catalog.selection_radius")
-    name = target.take("use_catalog.name", "")
+    radius = target.read_angle("use_catalog.selection_radius")
+    name = target.read("use_catalog.name", "")
     if radius == 0 * u.deg or not name:
         return []
     maps = _reduced_maps(instruments)
@@ -145,8 +145,8 @@ def _catalog(target: Section, instruments: list[Instrument]) -> list[dict[str, A
         target.skip("use_catalog", reason, changes_results=False)
         return []
     region = maps[0].section.section("dataset_info.on_region")
-    lon, lat = (region.take_angle(axis) for axis in ("lon", "lat"))
-    center = plain_position(lon, lat, region.take("frame", "icrs"))
+    lon, lat = (region.read_angle(axis) for axis in ("lon", "lat"))
+    center = plain_position(lon, lat, region.read("frame", "icrs"))
     if len(maps) < len(instruments):
         reason = "asgardpy uses the sources only for its maps; the new file uses them for all data"
         target.skip("use_catalog.selection_radius", reason)
@@ -167,8 +167,8 @@ def _region_of_interest(
         reason = "asgardpy uses it only for maps that it reduces"
         target.skip("roi_selection", reason, changes_results=False)
         return []
-    radius = target.take_angle("roi_selection.roi_radius")
-    names = [name for name in target.take("roi_selection.free_sources", []) if name not in NO_NAMES]
+    radius = target.read_angle("roi_selection.roi_radius")
+    names = [name for name in target.read("roi_selection.free_sources", []) if name not in NO_NAMES]
     if radius > 0 * u.deg:
         if names:
             reason = "asgardpy does not use it together with roi_radius"

@@ -36,7 +36,7 @@ def convert_reduction(section: Section, dataset_type: str, stacked: bool) -> dic
         The data entry; None if the data cannot be converted.
     """
     inputs = section.items("input_dl3")
-    types = [str(item.take("type", "gadf-dl3")) for item in inputs]
+    types = [str(item.read("type", "gadf-dl3")) for item in inputs]
     for index, input_type in enumerate(types):
         if input_type != "gadf-dl3":
             section.skip(f"input_dl3.{index}", f"{input_type}: {NOT_GADF}")
@@ -48,9 +48,9 @@ def convert_reduction(section: Section, dataset_type: str, stacked: bool) -> dic
     section.skip("dl4_dataset_info.dl4_dataset", "is only used with input_dl4",
                  changes_results=False)  # fmt: skip
     info = section.section("dataset_info")
-    info.take("name")
+    info.read("name")
     info.skip("key", "is only used for Fermi-LAT data", changes_results=False)
-    archive = str(inputs[0].take("input_dir", "."))
+    archive = str(inputs[0].read("input_dir", "."))
     geometry, makers = _CONVERTERS[dataset_type](info)
     if makers[1] is not None and {"energy", "energy_true"} <= set(geometry):
         path = f"{info.path}.safe_mask.methods"
@@ -77,16 +77,16 @@ def convert_axis(axis: Section) -> dict[str, Any]:
     dict
         The energy axis.
     """
-    axis.take("name")
-    unit = axis.take("axis_custom.unit", "TeV")
-    if edges := axis.take("axis_custom.edges", []):
+    axis.read("name")
+    unit = axis.read("axis_custom.unit", "TeV")
+    if edges := axis.read("axis_custom.edges", []):
         axis.skip("axis", "axis_custom is used instead", changes_results=False)
         return {"edges": [f"{edge} {unit}" for edge in edges]}
     return {
-        "min": str(axis.take("axis.min", "1 GeV")),
-        "max": str(axis.take("axis.max", "1 TeV")),
-        "bins": axis.take("axis.nbins", 5),
-        "per_decade": axis.take("axis.per_decade", True),
+        "min": str(axis.read("axis.min", "1 GeV")),
+        "max": str(axis.read("axis.max", "1 TeV")),
+        "bins": axis.read("axis.nbins", 5),
+        "per_decade": axis.read("axis.per_decade", True),
     }
 
 
@@ -98,8 +98,8 @@ def _axes(info: Section) -> dict[str, dict[str, Any]]:
 
 def _on_region(info: Section) -> tuple[u.Quantity, u.Quantity, u.Quantity, str]:
     region = info.section("on_region")
-    lon, lat, radius = (region.take_angle(name) for name in ("lon", "lat", "radius"))
-    return lon, lat, radius, str(region.take("frame", "icrs"))
+    lon, lat, radius = (region.read_angle(name) for name in ("lon", "lat", "radius"))
+    return lon, lat, radius, str(region.read("frame", "icrs"))
 
 
 def _spectrum(info: Section) -> tuple[dict[str, Any], list[dict[str, Any] | None]]:
@@ -118,9 +118,9 @@ def _spectrum(info: Section) -> tuple[dict[str, Any], list[dict[str, Any] | None
         info.skip(f"geom.{name}", "is not used for spectra", changes_results=False)
     maker: dict[str, Any] = {
         "kind": "spectrum",
-        "containment_correction": info.take("containment_correction", True),
+        "containment_correction": info.read("containment_correction", True),
     }
-    if parts := info.take("map_selection", []):
+    if parts := info.read("map_selection", []):
         maker["parts"] = list(parts)
     return geometry, [maker, _safe_mask(info, axes.get("energy")), _background(info)]
 
@@ -129,21 +129,21 @@ def _maps(info: Section) -> tuple[dict[str, Any], list[dict[str, Any] | None]]:
     lon, lat, _, frame = _on_region(info)
     axes = _axes(info)
     energy = axes.get("energy", convert_axis(info.section("geom.default_axis")))
-    if not info.take("geom.reco_psf", False):
+    if not info.read("geom.reco_psf", False):
         _skip_true_axis(info)
         axes["energy_true"] = energy
     else:
         info.skip("geom.reco_psf", "a PSF in reconstructed energy is not supported")
     wcs = info.section("geom.wcs")
-    width = [str(wcs.take(f"map_frame_shape.{name}", "5 deg")) for name in ("width", "height")]
+    width = [str(wcs.read(f"map_frame_shape.{name}", "5 deg")) for name in ("width", "height")]
     geometry = {
         "kind": "map",
         "center": plain_position(lon, lat, frame),
         "frame": frame,
         "width": width,
-        "bin_size": str(wcs.take("binsize", "0.1 deg")),
-        "irf_bin_size": str(wcs.take("binsize_irf", "0.2 deg")),
-        "projection": wcs.take("proj", "TAN"),
+        "bin_size": str(wcs.read("binsize", "0.1 deg")),
+        "irf_bin_size": str(wcs.read("binsize_irf", "0.2 deg")),
+        "projection": wcs.read("proj", "TAN"),
         "energy": energy,
         "energy_true": axes.get("energy_true", energy),
     }
@@ -152,7 +152,7 @@ def _maps(info: Section) -> tuple[dict[str, Any], list[dict[str, Any] | None]]:
         info.skip(f"geom.{name}", "is not used with gadf-dl3 in 3d", changes_results=False)
     info.skip("containment_correction", "is not used in 3d", changes_results=False)
     maker: dict[str, Any] = {"kind": "map"}
-    if parts := info.take("map_selection", []):
+    if parts := info.read("map_selection", []):
         maker["parts"] = list(parts)
     return geometry, [maker, _safe_mask(info, None), _background(info)]
 
@@ -173,15 +173,15 @@ def _skip_true_axis(info: Section) -> None:
 def _safe_mask(info: Section, axis: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return the maker of the safe mask; `axis` is the energy axis of a spectrum."""
     safe_mask = info.section("safe_mask")
-    methods = list(safe_mask.take("methods", []))
+    methods = list(safe_mask.read("methods", []))
     parameters = dict(safe_mask.get("parameters", {}))
     energies = {
-        name: safe_mask.take_energy(f"parameters.{name}")
+        name: safe_mask.read_energy(f"parameters.{name}")
         for name in ("min", "max")
         if parameters.pop(name, None) is not None
     }
     if "custom-mask" in methods:
-        safe_mask.take("parameters")
+        safe_mask.read("parameters")
         if len(methods) > 1:
             safe_mask.skip("methods", "asgardpy uses no other method with custom-mask",
                            changes_results=False)  # fmt: skip
@@ -197,8 +197,8 @@ def _safe_mask(info: Section, axis: dict[str, Any] | None) -> dict[str, Any] | N
         safe_mask.skip(f"parameters.{name}", "is only used by custom-mask", changes_results=False)
     if isinstance(parameters.get("position"), dict):
         section = safe_mask.section("parameters.position")
-        lon, lat = (section.take_angle(name) for name in ("lon", "lat"))
-        parameters["position"] = plain_position(lon, lat, section.take("frame", "icrs"))
+        lon, lat = (section.read_angle(name) for name in ("lon", "lat"))
+        parameters["position"] = plain_position(lon, lat, section.read("frame", "icrs"))
     options = convert_parameters(
         safe_mask.source, f"{safe_mask.path}.parameters", "SafeMaskMaker", parameters
     )
@@ -219,12 +219,12 @@ def _rounded_energies(energies: dict[str, Any], axis: dict[str, Any]) -> dict[st
 
 def _background(info: Section) -> dict[str, Any]:
     background = info.section("background")
-    method = background.take("method", "reflected")
+    method = background.read("method", "reflected")
     parameters = background.get("parameters", {})
     path = f"{background.path}.parameters"
     maker: dict[str, Any]
     if method == "reflected":
-        finder = str(background.take("region_finder_method", "wobble"))
+        finder = str(background.read("region_finder_method", "wobble"))
         maker = {"kind": "reflected-regions", "finder": finder}
         class_name = FINDERS.get(finder, "WobbleRegionsFinder")
     else:

@@ -25,11 +25,11 @@ def convert_selection(observation: Section) -> dict[str, Any]:
     dict
         The options of the data entry.
     """
-    options: dict[str, Any] = {"irfs": list(observation.take("required_irfs", ["aeff"]))}
+    options: dict[str, Any] = {"irfs": list(observation.read("required_irfs", ["aeff"]))}
     observation.skip("event_type", "is only used for HAWC data")
     observation.skip("obs_file", "asgardpy does not use it", changes_results=False)
     selectors: list[dict[str, Any]] = []
-    if ids := observation.take("obs_ids", []):
+    if ids := observation.read("obs_ids", []):
         selectors.append({"kind": "observation-ids", "ids": list(ids)})
     selectors += [*_times(observation), *_cone(observation)]
     return options | {"select": selectors} if selectors else options
@@ -40,10 +40,10 @@ def _times(observation: Section) -> list[dict[str, Any]]:
 
     windows = []
     for interval in observation.items("obs_time"):
-        time_format = interval.take("format", "isot")
+        time_format = interval.read("format", "isot")
         window = {}
         for name in ("start", "stop"):
-            setting = interval.take(name, "")
+            setting = interval.read(name, "")
             try:
                 window[name] = plain_time(Time(str(setting), format=time_format))
             except ValueError:
@@ -57,8 +57,8 @@ def _times(observation: Section) -> list[dict[str, Any]]:
 
 def _cone(observation: Section) -> list[dict[str, Any]]:
     cone = observation.section("obs_cone")
-    lon, lat, radius = (cone.take_angle(name) for name in ("lon", "lat", "radius"))
-    frame = str(cone.take("frame", "icrs"))
+    lon, lat, radius = (cone.read_angle(name) for name in ("lon", "lat", "radius"))
+    frame = str(cone.read("frame", "icrs"))
     if lon == 0 * u.deg:  # as in asgardpy
         return []
     center = plain_position(lon, lat, frame)

@@ -84,14 +84,14 @@ def _reads_datasets(source: Source, config: Any) -> bool:
 
 
 def _read_datasets(source: Source, config: Any) -> dict[str, Any]:
-    source.convert("general.datasets_file")
+    source.mark_converted("general.datasets_file")
     for section in ("observations", "datasets"):
         reason = "the datasets are read from general.datasets_file"
         source.skip(section, reason, changes_results=False)
     entry: dict[str, Any] = {"datasets": [source.get("general.datasets_file")]}
     limits = (config.fit.fit_range.min, config.fit.fit_range.max)
     if None not in limits:
-        source.convert("fit")
+        source.mark_converted("fit")
         entry["fit_range"] = {"energy": [plain_quantity(limit) for limit in limits]}
     elif limits != (None, None):
         source.skip("fit.fit_range", "a fit range of datasets needs both min and max")
@@ -104,7 +104,7 @@ def _models_file(source: Source, config: Any) -> str | None:
     if models_file is None:
         return None
     if Path(models_file).is_file():
-        source.convert("general.models_file")
+        source.mark_converted("general.models_file")
         return str(source.get("general.models_file"))
     source.skip(
         "general.models_file",
@@ -121,7 +121,7 @@ def _steps(source: Source, config: Any) -> list[str]:
     that are called in Python; those with a section in the configuration are assumed.
     """
     if is_workflow(source):
-        source.convert("general.steps", "general.overwrite")
+        source.mark_converted("general.steps", "general.overwrite")
         return [step for step in dict.fromkeys(config.general.steps) if step in SECTION_BY_STEP]
     return [step for step in SECTION_BY_STEP if _has_section(source, config, step)]
 
@@ -136,7 +136,7 @@ def _has_section(source: Source, config: Any, step: str) -> bool:
     n_settings = len(source.get(section, {}))
     is_complete = n_settings == len(type(settings).model_fields)
     if step != "fit" and is_complete and settings == type(settings)():
-        source.convert(section)
+        source.mark_converted(section)
         return False
     return source.has(section)
 
@@ -194,7 +194,9 @@ def _arguments(source: Source, config: Any) -> list[str]:
         arguments += ["--log-level", general.log.level.lower()]
     if general.log.filename is not None:
         arguments += ["--log-file", source.get("general.log.filename")]
-    source.convert("general.n_jobs", "general.outdir", "general.log.level", "general.log.filename")
+    source.mark_converted(
+        "general.n_jobs", "general.outdir", "general.log.level", "general.log.filename"
+    )
     for name in ("filemode", "format", "datefmt"):
         path = f"general.log.{name}"
         counterpart = option_counterparts("gammapy")[path]

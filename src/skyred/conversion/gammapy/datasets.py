@@ -37,7 +37,7 @@ def convert_datasets(source: Source, config: Any) -> dict[str, Any]:
     """
     from gammapy.analysis import Analysis
 
-    source.convert("datasets.type", "datasets.stack")
+    source.mark_converted("datasets.type", "datasets.stack")
     background = _background_maker(source, config.datasets)
     safe_mask = _safe_mask(source, config.datasets)
     if config.datasets.type == "3d":
@@ -65,7 +65,7 @@ def _axes(source: Source, datasets: Any) -> dict[str, Any]:
     axes, plain_axes = datasets.geom.axes, {}
     for name in ("energy", "energy_true"):
         path, axis = f"datasets.geom.axes.{name}", getattr(axes, name)
-        source.convert(path)
+        source.mark_converted(path)
         if name == "energy_true" and axis.min is None:
             axis = axes.energy  # as in gammapy
         if axis.min is None or axis.max is None or not axis.nbins:
@@ -77,7 +77,7 @@ def _axes(source: Source, datasets: Any) -> dict[str, Any]:
 
 def _map_geometry(source: Source, datasets: Any) -> dict[str, Any]:
     wcs = datasets.geom.wcs
-    source.convert("datasets.geom.wcs", "datasets.geom.selection.offset_max")
+    source.mark_converted("datasets.geom.wcs", "datasets.geom.selection.offset_max")
     for name in ("on_region", "containment_correction"):
         source.skip(f"datasets.{name}", "is not used in 3d analyses", changes_results=False)
     if wcs.skydir.frame is None or wcs.skydir.lon is None or wcs.skydir.lat is None:
@@ -99,7 +99,7 @@ def _map_geometry(source: Source, datasets: Any) -> dict[str, Any]:
 
 def _spectrum_geometry(source: Source, datasets: Any) -> dict[str, Any]:
     region = datasets.on_region
-    source.convert("datasets.on_region")
+    source.mark_converted("datasets.on_region")
     for name in ("geom.wcs", "geom.selection", "map_selection"):
         source.skip(f"datasets.{name}", "is not used in 1d analyses", changes_results=False)
     if region.lon is None or region.lat is None or region.radius is None:
@@ -114,19 +114,19 @@ def _spectrum_geometry(source: Source, datasets: Any) -> dict[str, Any]:
 
 
 def _map_maker(source: Source, datasets: Any) -> dict[str, Any]:
-    source.convert("datasets.map_selection")
+    source.mark_converted("datasets.map_selection")
     return {"kind": "map", "parts": list(datasets.map_selection)}
 
 
 def _spectrum_maker(source: Source, datasets: Any, *, has_background: bool) -> dict[str, Any]:
-    source.convert("datasets.containment_correction")
+    source.mark_converted("datasets.containment_correction")
     maker = {"kind": "spectrum", "containment_correction": datasets.containment_correction}
     return maker if has_background else maker | {"no_background": True}
 
 
 def _safe_mask(source: Source, datasets: Any) -> dict[str, Any] | None:
     settings = datasets.safe_mask
-    source.convert("datasets.safe_mask")
+    source.mark_converted("datasets.safe_mask")
     options = convert_parameters(
         source, "datasets.safe_mask.parameters", "SafeMaskMaker", settings.parameters, ("methods",)
     )
@@ -137,7 +137,7 @@ def _safe_mask(source: Source, datasets: Any) -> dict[str, Any] | None:
 
 def _background_maker(source: Source, datasets: Any) -> dict[str, Any] | None:
     settings, path = datasets.background, "datasets.background"
-    source.convert(f"{path}.method", f"{path}.exclusion")
+    source.mark_converted(f"{path}.method", f"{path}.exclusion")
     if settings.method is None:
         for name in ("exclusion", "parameters"):
             source.skip(f"{path}.{name}", "is not used without a method", changes_results=False)
@@ -177,7 +177,7 @@ def _skip_ring_differences(source: Source, datasets: Any) -> None:
 
 def _fit_energies(source: Source, config: Any, edges: u.Quantity) -> list[str]:
     """Return the energies of the fit range; without a limit, those of the outer edges."""
-    source.convert("fit")
+    source.mark_converted("fit")
     fit_range = config.fit.fit_range
     if fit_range.min is None and fit_range.max is None:
         return []

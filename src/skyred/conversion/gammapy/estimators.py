@@ -29,7 +29,7 @@ def convert_flux_points(source: Source, config: Any) -> dict[str, Any]:
         The estimator.
     """
     settings = config.flux_points
-    source.convert("flux_points.source", "flux_points.energy")
+    source.mark_converted("flux_points.source", "flux_points.energy")
     return {
         "kind": "flux-points",
         "source": settings.source,
@@ -60,7 +60,9 @@ def convert_light_curve(source: Source, config: Any) -> dict[str, Any]:
         The estimator.
     """
     settings = config.light_curve
-    source.convert("light_curve.source", "light_curve.energy_edges", "light_curve.time_intervals")
+    source.mark_converted(
+        "light_curve.source", "light_curve.energy_edges", "light_curve.time_intervals"
+    )
     times = settings.time_intervals
     is_complete = times.start is not None and times.stop is not None  # or ignored by gammapy
     windows = convert_windows(source, "light_curve.time_intervals", times) if is_complete else []
@@ -98,7 +100,7 @@ def convert_excess_map(source: Source, config: Any, subtract_sources: bool) -> d
         The estimator.
     """
     settings = config.excess_map
-    source.convert("excess_map.correlation_radius", "excess_map.energy_edges")
+    source.mark_converted("excess_map.correlation_radius", "excess_map.energy_edges")
     estimator: dict[str, Any] = {
         "kind": "excess-map",
         "correlation_radius": plain_quantity(settings.correlation_radius),

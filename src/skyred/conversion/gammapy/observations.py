@@ -28,7 +28,7 @@ def convert_observations(source: Source, config: Any) -> dict[str, Any]:
         The options of the data entry.
     """
     observations = config.observations
-    source.convert("observations.datastore", "observations.required_irf")
+    source.mark_converted("observations.datastore", "observations.required_irf")
     entry: dict[str, Any] = {
         "archive": source.get("observations.datastore", DATASTORE),
         "irfs": [irf for irf in observations.required_irf if irf not in ALWAYS_REQUIRED],
@@ -40,7 +40,7 @@ def convert_observations(source: Source, config: Any) -> dict[str, Any]:
 
 
 def _ids(source: Source, observations: Any) -> list[dict[str, Any]]:
-    source.convert("observations.obs_ids", "observations.obs_file")
+    source.mark_converted("observations.obs_ids", "observations.obs_file")
     if observations.obs_ids and observations.obs_file is not None:
         source.add_problem("observations.obs_file", "cannot be combined with obs_ids")
     if observations.obs_ids:
@@ -55,7 +55,7 @@ def _ids(source: Source, observations: Any) -> list[dict[str, Any]]:
 
 
 def _cone(source: Source, observations: Any) -> list[dict[str, Any]]:
-    source.convert("observations.obs_cone")
+    source.mark_converted("observations.obs_cone")
     cone = observations.obs_cone
     if cone.lon is None:
         return []
@@ -68,7 +68,7 @@ def _cone(source: Source, observations: Any) -> list[dict[str, Any]]:
 
 
 def _times(source: Source, observations: Any) -> list[dict[str, Any]]:
-    source.convert("observations.obs_time")
+    source.mark_converted("observations.obs_time")
     if observations.obs_time.start is None:
         return []  # gammapy ignores a stop without a start
     windows = convert_windows(source, "observations.obs_time", observations.obs_time)

@@ -31,7 +31,7 @@ def validate(source: Source) -> Any:
     from pydantic import ValidationError
 
     data = {name: value for name, value in source.data.items() if name != "metadata"}
-    source.convert("metadata")  # date and version, which gammapy ignores too
+    source.mark_converted("metadata")  # date and version, which gammapy ignores too
     config_class = WorkflowConfig if is_workflow(source) else AnalysisConfig
     try:
         return config_class(**data)

@@ -186,11 +186,12 @@ def test_workflow_has_the_estimators_of_its_steps() -> None:
     kinds = [estimator["kind"] for estimator in convert(steps)["estimate"]]
     assert kinds == ["flux-points"]
     assert skipped_settings(steps)["excess_map"] is False
+    assert "fit" not in convert(content + "general: {steps: [data-selection, flux-points]}\n")
     before = content + "general: {steps: [data-selection, excess-map, fit]}\n"
     (excess_map,) = convert(before)["estimate"]
     assert "subtract_sources" not in excess_map
     assert skipped_settings(before)["general.steps"] is True
-    (_, residual_map) = convert(content + "fit: {}\n")["estimate"][::-1]
+    (_, residual_map) = convert(content)["estimate"][::-1]
     assert residual_map["subtract_sources"] is True
 
 

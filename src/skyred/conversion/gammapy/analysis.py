@@ -49,8 +49,9 @@ def convert_gammapy(source: Source, models: str | None) -> tuple[dict[str, Any],
     else:
         is_map = config.datasets.type == "3d"
         background = [{"kind": "fov-background"}] if is_map else []
-        pipeline |= {"model": [{"kind": "file", "path": models}, *background],
-                     "fit": {"kind": "newton"}}  # fmt: skip
+        pipeline["model"] = [{"kind": "file", "path": models}, *background]
+        if not is_workflow(source) or "fit" in steps:
+            pipeline["fit"] = {"kind": "newton"}
     pipeline["estimate"] = _estimators(source, config, steps, has_models=models is not None)
     if not pipeline["estimate"]:
         del pipeline["estimate"]
@@ -173,7 +174,7 @@ def _estimators(
 def _follows_fit(source: Source, steps: list[str]) -> bool:
     """Return whether gammapy computes the excess map after the fit of the models."""
     if not is_workflow(source):
-        return "fit" in steps
+        return True  # the order of the calls in Python is unknown: assume the usual one
     if "fit" in steps and steps.index("excess-map") < steps.index("fit"):
         source.skip(
             "general.steps",

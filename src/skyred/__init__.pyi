@@ -20,6 +20,7 @@ from .components.gammapy import (
     EnergyAxis as EnergyAxis,
     ExcessMap as ExcessMap,
     FileList as FileList,
+    FixedSource as FixedSource,
     FluxPoints as FluxPoints,
     FluxPointsByDataset as FluxPointsByDataset,
     FluxProfile as FluxProfile,

@@ -86,7 +86,9 @@ PIPELINES = {
                "group\n      by: night", SOURCES),
     "ring": (MAP_GEOMETRY, "[{kind: map}, {kind: ring-background, r_in: 0.5 deg, width: 0.2 deg}]",
              "sum", SOURCES),
-    "tilt": (MAP_GEOMETRY, MAKE + "      - {kind: fov-background, free_tilt: true, min_counts: 3}",
+    "tilt": (MAP_GEOMETRY, MAKE + "      - {kind: fov-background, "
+             "spectral: {type: pl-norm, tilt: {frozen: false}}, min_counts: 3, "
+             "sources: [{name: crab, spectral: {type: pl, index: 2.5}, spatial: {type: point}}]}",
              "keep", SOURCES + "  - {kind: fov-background, spectral: {type: pl-norm, tilt: "
              "{value: 0, frozen: false}}}"),
 }  # fmt: skip

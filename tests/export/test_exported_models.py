@@ -66,6 +66,11 @@ MODELS = {
   - {{kind: source, name: crab, {SHAPE}, {POWER_LAW}}}
   - kind: fov-background
     spectral: {{type: pl-norm, norm: {{value: 1.1, min: 0.5}}, tilt: {{value: 0.1, frozen: false}}}}""",  # noqa: E501
+    "piecewise background": f"""
+  - {{kind: source, name: crab, {SHAPE}, {POWER_LAW}}}
+  - kind: fov-background
+    spectral: {{type: piecewise-norm, energy: [1 TeV, 10 TeV], norm_1: {{value: 1.1, max: 2}}}}
+    spatial: {{type: gauss, lon_0: 83 deg, lat_0: 22 deg, sigma: {{value: 3 deg, frozen: true}}}}""",  # noqa: E501
     "absorption": f"""
   - kind: source
     name: agn

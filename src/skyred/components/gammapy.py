@@ -35,6 +35,7 @@ from skyred.components.geometries import EnergyAxis, MapGeometry, SpectrumGeomet
 from skyred.components.intervals import Interval
 from skyred.components.makers import (
     AdaptiveRingBackground,
+    FixedSource,
     FoVBackground,
     MapData,
     PhaseBackground,
@@ -78,6 +79,7 @@ __all__ = [
     "EnergyAxis",
     "ExcessMap",
     "FileList",
+    "FixedSource",
     "FluxPoints",
     "FluxPointsByDataset",
     "FluxProfile",

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from skyred.components.models.scripted import ModelWriter, has_only_defaults
-from skyred.components.models.spec import (
-    build_submodel,
-    is_norm,
-    submodel_problems,
-    to_gammapy,
+from skyred.components.models.norm_models import (
+    background_model_problems,
+    norm_model,
+    spatial_model,
+    write_submodels,
 )
+from skyred.components.models.spec import build_submodel
 from skyred.errors import ExportError, Problem
-from skyred.fields import option
 from skyred.interfaces import Chain, Model, component
 from skyred.interfaces.links import LinkUse, find_link_uses
 from skyred.interfaces.model import ModelContext
@@ -33,22 +32,26 @@ class BackgroundModels(Model):
     """
 
     kind = "fov-background"
-    spectral: Mapping[str, Any] = option(
-        {"type": "pl-norm"}, type=dict, doc="Type and parameters of the norm model."
+    spectral: Mapping[str, Any] = norm_model("Type and parameters of the norm model, or its type.")
+    spatial: Mapping[str, Any] | None = spatial_model(
+        "Type and parameters of a spatial model; the background is multiplied by its values, "
+        "without their unit."
     )
 
     def links(self) -> Iterable[LinkUse]:
         """Find the link labels; each label is used for the backgrounds of all datasets.
 
-        Returns
-        -------
-        iterable of LinkUse
-            The uses of link labels.
+        Yields
+        ------
+        LinkUse
+            Each use of a link label.
         """
-        return find_link_uses(self.spectral, "the backgrounds", ("spectral",), multiplicity=2)
+        for name in ("spectral", "spatial"):
+            spec = getattr(self, name)
+            yield from find_link_uses(spec, "the backgrounds", (name,), multiplicity=2)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems with the norm model.
+        """Yield problems with the norm model and the spatial model.
 
         Parameters
         ----------
@@ -60,11 +63,7 @@ class BackgroundModels(Model):
         Problem
             Each problem, with the path of the option.
         """
-        problems = list(submodel_problems("spectral", self.spectral))
-        if not problems and not is_norm(self.spectral):
-            message = f"{self.spectral['type']!r} is not a norm model"
-            problems = [Problem(("spectral", "type"), message, "expected one such as pl-norm")]
-        yield from problems
+        yield from background_model_problems(self.spectral, self.spatial)
 
     def build(self, datasets: Datasets) -> Models:
         """Build ``{dataset}-bkg`` for each dataset with a background template but no off counts.
@@ -85,10 +84,7 @@ class BackgroundModels(Model):
         for dataset in datasets:
             if getattr(dataset, "background", None) is None or dataset.stat_type != "cash":
                 continue
-            model_dict = {"type": "FoVBackgroundModel", "datasets_names": [dataset.name],
-                          "spectral": to_gammapy("spectral", self.spectral)}  # fmt: skip
-            norm = FoVBackgroundModel.from_dict(model_dict).spectral_model
-            models.append(FoVBackgroundModel(spectral_model=norm, dataset_name=dataset.name))
+            models.append(FoVBackgroundModel(dataset.name, *self._build_submodels()))
         return models
 
     def select(
@@ -150,9 +146,12 @@ class BackgroundModels(Model):
                 self._write_norm(script)
 
     def _write_norm(self, script: Script) -> None:
-        """Write the background model of a dataset, with the norm model if it is not the default."""
-        norm, options = build_submodel("spectral", self.spectral), "dataset_name=dataset.name"
-        if type(norm).__name__ != "PowerLawNormSpectralModel" or not has_only_defaults(norm):
-            norm_variable = ModelWriter(script, script.body).write_submodel(norm, "norm")
-            options = f"spectral_model={norm_variable}, {options}"
+        """Write the background model of a dataset."""
+        arguments = write_submodels(script, script.body, *self._build_submodels())
+        options = ", ".join([*arguments, "dataset_name=dataset.name"])
         script.body.add(f"models.append(FoVBackgroundModel({options}))")
+
+    def _build_submodels(self) -> tuple[Any, Any]:
+        """Return a new norm model, and a new spatial model or None."""
+        spatial = None if self.spatial is None else build_submodel("spatial", self.spatial)
+        return build_submodel("spectral", self.spectral), spatial

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -16,6 +17,7 @@ MODELS_MODULE = "gammapy.modeling.models"
 SUBMODELS = ("spectral", "spatial", "temporal")
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/"}
 PARAMETER_ATTRIBUTES = ("min", "max", "frozen")
+NODE_DEFAULTS = SimpleNamespace(min=np.nan, max=np.nan, frozen=False)  # of piecewise norms
 # arguments of gammapy's models in addition to parameters, with their defaults
 OTHER_ARGUMENTS = {"frame": None, "scale": "utc"}
 
@@ -141,7 +143,7 @@ class ModelWriter:
             if linked:
                 yield f"{target} = {linked}  # linked"
                 continue
-            default = defaults.get(parameter.name)
+            default = defaults.get(parameter.name, NODE_DEFAULTS)
             for name in PARAMETER_ATTRIBUTES:
                 setting, default_setting = getattr(parameter, name), getattr(default, name, None)
                 if not _is_same(setting, default_setting):
@@ -272,8 +274,21 @@ def _template_spectrum_call(script: Script, model: Any) -> str:
     return f"TemplateSpectralModel({columns})"
 
 
+def _piecewise_norm_call(script: Script, model: Any) -> str:
+    """Return the call that creates a piecewise norm."""
+    script.use("astropy", "units as u")
+    energies, norms = (
+        ", ".join(number(float(value)) for value in values)
+        for values in (model.energy.value, [parameter.value for parameter in model.parameters])
+    )
+    unit = literal(model.energy.unit.to_string())
+    options = f"u.Quantity([{energies}], {unit}), norms=[{norms}], interp={literal(model._interp)}"
+    return f"PiecewiseNormSpectralModel({options})"
+
+
 SPECIAL_CALLS: Mapping[str, Any] = {
     "EBLAbsorptionNormSpectralModel": _absorption_call,
+    "PiecewiseNormSpectralModel": _piecewise_norm_call,
     "TemplateSpatialModel": _template_map_call,
     "TemplateSpectralModel": _template_spectrum_call,
 }

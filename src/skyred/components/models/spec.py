@@ -13,6 +13,7 @@ from typing import Any
 
 from skyred.components.models.ignored_settings import ignored_settings
 from skyred.components.models.map_files import check_map_files
+from skyred.components.models.piecewise import convert_energies, node_parameters
 from skyred.errors import FieldError, FitError, ModelError, Problem, nearest
 from skyred.fields import thaw
 from skyred.fields.parameter_entries import (
@@ -52,6 +53,9 @@ def to_gammapy(submodel: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     data = thaw(spec)
     cls = model_class(submodel, data)
     defaults = {parameter.name: parameter for parameter in cls.default_parameters}
+    if cls.__name__ == "PiecewiseNormSpectralModel":
+        data = convert_energies(data)
+        defaults = node_parameters(data)
     model_dict = {"type": data.pop("type")}
     entries = {entry.get("name"): entry for entry in data.pop("parameters", [])}
     for name, value in data.items():
@@ -61,8 +65,9 @@ def to_gammapy(submodel: str, spec: Mapping[str, Any]) -> dict[str, Any]:
             model_dict[name] = to_gammapy(submodel, value)
         else:
             model_dict[name] = _check_argument(cls, name, value, defaults)
-    for name, parameter in defaults.items():
-        entries.setdefault(name, parameter.to_dict())
+    # a piecewise norm takes its parameters in this order, whatever their names
+    in_order = {name: entries.get(name, default.to_dict()) for name, default in defaults.items()}
+    entries = in_order | entries
     model_dict["parameters"] = [
         convert_entry(name, entry, defaults.get(name)) for name, entry in entries.items()
     ]

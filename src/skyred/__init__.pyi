@@ -15,6 +15,7 @@ from .components.gammapy import (
     CatalogSources as CatalogSources,
     ColumnRange as ColumnRange,
     Cone as Cone,
+    Confidence as Confidence,
     Contours as Contours,
     CountsTemplate as CountsTemplate,
     EnergyAxis as EnergyAxis,

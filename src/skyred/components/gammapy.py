@@ -30,7 +30,7 @@ from skyred.components.estimators import (
     TSMap,
 )
 from skyred.components.file_list import FileList
-from skyred.components.fitters import GammapyFit
+from skyred.components.fitters import Confidence, GammapyFit
 from skyred.components.geometries import EnergyAxis, MapGeometry, SpectrumGeometry
 from skyred.components.intervals import Interval
 from skyred.components.makers import (
@@ -74,6 +74,7 @@ __all__ = [
     "CatalogSources",
     "ColumnRange",
     "Cone",
+    "Confidence",
     "Contours",
     "CountsTemplate",
     "EnergyAxis",

@@ -15,7 +15,7 @@ from skyred.interfaces.records import FitResult, StepRecord
 from skyred.io import model_files
 from skyred.plugins import Catalog
 from skyred.plugins.model_values import find_value_fault
-from skyred.result import dataset_files, sample_files
+from skyred.result import dataset_files, sample_files, trace_files
 from skyred.result.model_plugins import (
     describe_versions,
     find_missing,
@@ -160,7 +160,7 @@ def _read_models(path: Path, data: Any, datasets: Datasets | None) -> tuple[Mode
 
 
 def write_fit(folder: Path, fit: FitResult) -> None:
-    """Write ``fit.yaml``, with numbers in full precision, and posterior samples if there are any.
+    """Write ``fit.yaml``, with numbers in full precision, and samples and trace if there are any.
 
     Parameters
     ----------
@@ -170,11 +170,12 @@ def write_fit(folder: Path, fit: FitResult) -> None:
         The result of the fit.
     """
     data = fit.to_dict() | sample_files.write_samples(folder, fit)
+    data |= trace_files.write_trace(folder, fit)
     (folder / "fit.yaml").write_text(dump(data), encoding="utf-8")
 
 
 def read_fit(folder: Path) -> FitResult | None:
-    """Read ``fit.yaml`` and its samples.
+    """Read ``fit.yaml``, with samples and trace.
 
     Parameters
     ----------
@@ -192,7 +193,8 @@ def read_fit(folder: Path) -> FitResult | None:
     content = path.read_text(encoding="utf-8")
     # not the default limit: the covariance of n parameters has n**2 values
     data = Document.parse(content, str(path), max_nodes=len(content)).data
-    return FitResult.from_dict(data | sample_files.read_samples(folder, data))
+    arrays = sample_files.read_samples(folder, data) | trace_files.read_trace(folder, data)
+    return FitResult.from_dict(data | arrays)
 
 
 def read_config(folder: Path) -> str:

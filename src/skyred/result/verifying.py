@@ -13,7 +13,7 @@ from skyred.io.checksums import SUMS, find_damage, read_checksums
 
 # the files that `Result.read` reads; users may add others
 READ_FILES = ("config.yaml", "report.json", "observations.ecsv", "models.yaml", "fit.yaml",
-        "samples.fits")  # fmt: skip
+        "samples.fits", "trace.ecsv")  # fmt: skip
 READ_FOLDERS = ("datasets", "estimates", "observations")
 VERIFY_HINT = "Result.read(..., verify=False) reads it without this check"
 

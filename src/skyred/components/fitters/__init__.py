@@ -1,5 +1,6 @@
 """Fitters: `newton`, `minuit`, and the fit backends of gammapy."""
 
 from skyred.components.fitters.backends import GammapyFit
+from skyred.components.fitters.confidence import Confidence
 
-__all__ = ["GammapyFit"]
+__all__ = ["Confidence", "GammapyFit"]

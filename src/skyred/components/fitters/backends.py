@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.components.fitters.check_minimum import check_minimum, search_inside_limits
+from skyred.components.fitters.check_minimum import check_minimum
+from skyred.components.fitters.confidence import Confidence, add_confidence
+from skyred.components.fitters.options import STORE_TRACE
 from skyred.components.fitters.scaled import ScaledObjective
+from skyred.components.fitters.starts import create_restart, create_simplex
 from skyred.errors import FitError, Problem
-from skyred.fields import FrozenMapping, option, thaw
+from skyred.fields import FrozenMapping, nested_object, option, thaw
 from skyred.interfaces import Chain, Fitter, component
 from skyred.interfaces.records import FitResult
 from skyred.likelihood.minimise.convergence import parameters_at_limit
-from skyred.likelihood.minimise.nearby import RESTARTS, find_lower_neighbour
+from skyred.likelihood.minimise.nearby import RESTARTS
 from skyred.likelihood.minimise.search_result import SearchResult
+from skyred.likelihood.minimise.trace import store_trace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,8 +41,6 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 }
 GRADIENT_METHODS = ("L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG")
 METHODS_WITHOUT_LIMITS = ("BFGS", "CG")
-MAX_STEP_RATIO = 10.0  # if step and error differ by a larger factor, the fit is repeated
-NEIGHBOUR_TOLERANCE = 2e-5  # EDM for `find_lower_neighbour`; the default of the fitter minuit
 TOLERANCES = {"minuit": "tol", "scipy": "tol", "sherpa": "ftol"}
 
 
@@ -67,19 +69,38 @@ class GammapyFit(Fitter):
         doc="Options of the method, with the names of the backend: "
         "those of scipy.optimize.minimize, of Minuit.migrad (ncall) or of sherpa's method.",
     )
+    strategy: int | None = option(
+        None,
+        type=int,
+        min=0,
+        max=2,
+        doc="Strategy of MIGRAD; only for the backend minuit.",
+    )
+    hesse_strategy: int = option(
+        2,
+        min=0,
+        max=2,
+        doc="Minuit's strategy for the covariance (HESSE), with all backends.",
+    )
+    confidence: Confidence | None = nested_object(
+        Confidence, None, doc="Asymmetric errors; by default there are none."
+    )
+    store_trace: bool = STORE_TRACE
 
     def validate(self) -> Iterable[Problem]:
-        """Check that the backend has the method.
+        """Check that the backend has the method, and that all options have an effect.
 
         Yields
         ------
         Problem
-            A method that the backend does not have.
+            A method that the backend does not have, or an option without effect.
         """
         methods = METHODS[self.backend]
         if self.method is not None and self.method not in methods:
             expected = f"available: {', '.join(methods)}"
             yield Problem(("method",), f"{self.backend} has no method {self.method!r}", expected)
+        if self.strategy is not None and self.backend != "minuit":
+            yield Problem(("strategy",), "has no effect", "set backend: minuit, or remove it")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Check that the backend is installed.
@@ -116,6 +137,9 @@ class GammapyFit(Fitter):
             If the backend is not installed, the objective is not finite at its starting values, or
             parameters have limits that the method does not support.
         """
+        return store_trace(self._fit, objective) if self.store_trace else self._fit(objective)
+
+    def _fit(self, objective: Objective) -> FitResult:
         scaled = ScaledObjective(objective)
         self._check_supported(objective, scaled.start_stat)
         scaled, result = self._find_minimum_with_restarts(scaled)
@@ -126,7 +150,7 @@ class GammapyFit(Fitter):
             scaled = ScaledObjective(refit, calls=scaled.calls)
             result = self._find_minimum(scaled)
             refresh(result.values)
-        return FitResult(
+        fit_result = FitResult(
             names=objective.names,
             units=objective.units,
             values=result.values,
@@ -140,6 +164,9 @@ class GammapyFit(Fitter):
             at_limit=parameters_at_limit(objective, result.values, result.errors),
             notes=objective.notes,
         )
+        if self.confidence is None or not fit_result.success:
+            return fit_result
+        return add_confidence(fit_result, scaled, self.confidence)
 
     def _find_minimum_with_restarts(
         self, scaled: ScaledObjective
@@ -158,7 +185,7 @@ class GammapyFit(Fitter):
         """
         result = self._find_minimum(scaled)
         for _ in range(RESTARTS):
-            restart = _create_restart(scaled, result)
+            restart = create_restart(scaled, result)
             if restart is None:
                 break
             scaled = ScaledObjective(restart, calls=scaled.calls)
@@ -180,7 +207,7 @@ class GammapyFit(Fitter):
         """
         offsets, message = self._search(scaled)
         values = scaled.to_values(offsets)
-        minimum_check = check_minimum(scaled, scaled.to_offsets(values))
+        minimum_check = check_minimum(scaled, scaled.to_offsets(values), self.hesse_strategy)
         covariance = minimum_check.covariance * np.outer(scaled.steps, scaled.steps)
         reason = "; ".join(part for part in (message, minimum_check.message) if part)
         return SearchResult(values, covariance, minimum_check.edm, scaled.calls, reason)
@@ -258,66 +285,15 @@ class GammapyFit(Fitter):
         )
         method = self.method or METHODS[self.backend][0]
         if self.backend == "minuit":
+            if self.strategy is not None:
+                arguments["strategy"] = self.strategy
             return {**arguments, "migrad_opts": options}
         if self.backend == "sherpa":
             return {**arguments, **options, "method": method}
         if method == "Nelder-Mead":
             # scipy's default first steps from zero, of 0.00025 parameter steps, are far too small
-            options = {"initial_simplex": _create_simplex(scaled), **options}
+            options = {"initial_simplex": create_simplex(scaled), **options}
         if method in GRADIENT_METHODS:
             has_gradient = scaled.objective.gradient_of is not None
             arguments["jac"] = scaled.gradient if has_gradient else "3-point"
         return {**arguments, "method": method, "options": options}
-
-
-def _create_restart(scaled: ScaledObjective, result: SearchResult) -> Objective | None:
-    """Create the objective of a new search from another start, if a new search is needed.
-
-    Parameters
-    ----------
-    scaled : ScaledObjective
-        The objective of the last search.
-    result : SearchResult
-        The result of the last search.
-
-    Returns
-    -------
-    Objective or None
-        The same objective with another start and other steps; None if the search need not be
-        repeated.
-    """
-    objective, errors = scaled.objective, result.errors
-    offsets = scaled.to_offsets(result.values)
-    lower_point = search_inside_limits(scaled, offsets)
-    if lower_point is not None:
-        step = scaled.steps * (lower_point - offsets)
-        start = np.clip(result.values + step, *objective.limits.T)
-        return attrs.evolve(
-            objective, start=start, steps=np.where(step, np.abs(step), scaled.steps)
-        )
-    if np.any(np.abs(np.log(errors / scaled.steps)) > np.log(MAX_STEP_RATIO)):
-        return attrs.evolve(objective, start=result.values, steps=errors)
-    if result.message:
-        return None
-    # the likelihood of a point source has non-differentiable points between local minima
-    lower_point, calls = find_lower_neighbour(objective, result.values, errors, NEIGHBOUR_TOLERANCE)
-    scaled.calls += calls
-    return None if lower_point is None else attrs.evolve(objective, start=lower_point, steps=errors)
-
-
-def _create_simplex(scaled: ScaledObjective) -> Array:
-    """Create the initial simplex: the start, and a step along each axis within the limits.
-
-    Parameters
-    ----------
-    scaled : ScaledObjective
-        The objective, as a function of scaled offsets.
-
-    Returns
-    -------
-    numpy.ndarray
-        The corners, shape (n + 1, n).
-    """
-    low, high = scaled.limits.T
-    steps = np.where(high >= 1, 1.0, np.where(low <= -1, -1.0, np.where(high > -low, high, low)))
-    return np.vstack([np.zeros(len(steps)), np.diag(steps)])

@@ -44,7 +44,7 @@ class MinimumCheck:
     message: str
 
 
-def check_minimum(scaled: ScaledObjective, offsets: Array) -> MinimumCheck:
+def check_minimum(scaled: ScaledObjective, offsets: Array, hesse_strategy: int = 2) -> MinimumCheck:
     """Compute the covariance at a point, and check that the point is a minimum.
 
     gammapy does not report a failure of HESSE, Minuit modifies a matrix that is not positive
@@ -58,6 +58,8 @@ def check_minimum(scaled: ScaledObjective, offsets: Array) -> MinimumCheck:
         The objective, as a function of scaled offsets.
     offsets : numpy.ndarray
         The scaled offsets of the point, shape (n,).
+    hesse_strategy : int
+        Minuit's strategy for HESSE.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def check_minimum(scaled: ScaledObjective, offsets: Array) -> MinimumCheck:
         return MinimumCheck(np.full((len(offsets),) * 2, np.nan), np.nan, message)
     covariance = np.full((len(offsets),) * 2, np.nan)
     if not at_limit.all():
-        covariance[np.ix_(~at_limit, ~at_limit)] = _hesse(scaled, offsets, at_limit)
+        covariance[np.ix_(~at_limit, ~at_limit)] = _hesse(scaled, offsets, at_limit, hesse_strategy)
     for index in np.flatnonzero(at_limit).tolist():
         covariance[index, :] = covariance[:, index] = 0
         covariance[index, index] = _variance_at_limit(scaled, offsets, index)
@@ -129,7 +131,7 @@ def _find_limits(scaled: ScaledObjective, offsets: Array) -> tuple[Mask, Array]:
     return (offsets <= low) | (offsets >= high), np.where(offsets <= low, 1, -1)
 
 
-def _hesse(scaled: ScaledObjective, offsets: Array, frozen: Mask) -> Array:
+def _hesse(scaled: ScaledObjective, offsets: Array, frozen: Mask, strategy: int) -> Array:
     """Return the covariance of the free parameters, from HESSE of gammapy's Minuit backend.
 
     Parameters
@@ -140,6 +142,9 @@ def _hesse(scaled: ScaledObjective, offsets: Array, frozen: Mask) -> Array:
         The scaled offsets of the point, shape (n,).
     frozen : numpy.ndarray of bool
         Mask of the parameters that are not free, shape (n,).
+    strategy : int
+        Minuit's strategy. Near a non-differentiable point HESSE depends on its first steps below
+        strategy 2.
 
     Returns
     -------
@@ -150,9 +155,8 @@ def _hesse(scaled: ScaledObjective, offsets: Array, frozen: Mask) -> Array:
 
     parameters = scaled.create_parameters(offsets, frozen)
     compute_covariance = registry.get("covariance", "minuit")
-    # strategy 2, since near a non-differentiable point HESSE depends on its first steps
     matrix, _ = compute_covariance(
-        parameters=parameters, function=scaled.create_function(parameters), strategy=2
+        parameters=parameters, function=scaled.create_function(parameters), strategy=strategy
     )
     return np.asarray(matrix, dtype=float)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from skyred.components.fitters.options import MINOS_PARAMETERS, N_SIGMA, STORE_TRACE
 from skyred.errors import Problem
 from skyred.fields import option
 from skyred.hookspecs import hookimpl
 from skyred.interfaces import Component, Fitter, component
 from skyred.likelihood.minimise import minimise
+from skyred.likelihood.minimise.trace import store_trace
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -26,16 +29,6 @@ TOLERANCE = option(
     "0.002 times this value.",
 )
 MINOS = option(False, doc="Whether to compute asymmetric errors, as MINOS does.")
-N_SIGMA = option(
-    1.0, min=0.1, max=10.0, doc="Confidence level of the asymmetric errors, in standard deviations."
-)
-MINOS_PARAMETERS = option(
-    ("*",),
-    type=str,
-    many=True,
-    doc="Parameters with asymmetric errors, with wildcards, such as crab.spectral.*; by default "
-    "all.",
-)
 
 
 class _Minimiser(Fitter):
@@ -46,6 +39,7 @@ class _Minimiser(Fitter):
     minos: bool
     n_sigma: float
     minos_parameters: tuple[str, ...]
+    store_trace: bool
 
     def validate(self) -> Iterable[Problem]:
         """Check that options of asymmetric errors are only set if these are computed.
@@ -82,19 +76,20 @@ class _Minimiser(Fitter):
         FitError
             If the objective is not finite at its starting values.
         """
-        return minimise(
-            objective,
+        fit: Callable[[Objective], FitResult] = partial(
+            minimise,
             tolerance=self.tolerance,
             minos=self.minos,
             n_sigma=self.n_sigma,
             minos_parameters=self.minos_parameters,
             **self._method_arguments,
         )
+        return store_trace(fit, objective) if self.store_trace else fit(objective)
 
     @property
-    def _strategy_and_calls(self) -> tuple[int, int | None]:
-        """The strategy of Minuit, and the limit on calls if it is not the default."""
-        return 1, None
+    def _strategies_and_calls(self) -> tuple[int, int, int | None]:
+        """The strategies of MIGRAD and HESSE, and the limit on calls if it is not the default."""
+        return 1, 2, None
 
     def write_script(self, script: Script) -> None:
         """Write a fit with gammapy's Minuit backend, followed by HESSE.
@@ -105,7 +100,7 @@ class _Minimiser(Fitter):
             The script to add code to.
         """
         script.use("gammapy.modeling", "Fit")
-        strategy, calls = self._strategy_and_calls
+        strategy, hesse_strategy, calls = self._strategies_and_calls
         options: dict[str, object] = {"strategy": strategy, "tol": self.tolerance}
         if calls is not None:
             options["migrad_opts"] = {"ncall": calls}
@@ -116,8 +111,9 @@ class _Minimiser(Fitter):
                 "# the likelihood of maps may not be smooth in source positions: lower strategies "
                 "may stop early"
             )
+        trace = ", store_trace=True" if self.store_trace else ""
         script.body.add(
-            f"fit = Fit(optimize_opts={literal(options)})", "result = fit.run(datasets)"
+            f"fit = Fit(optimize_opts={literal(options)}{trace})", "result = fit.run(datasets)"
         )
         if has_maps:
             script.body.add(
@@ -126,10 +122,12 @@ class _Minimiser(Fitter):
             )
         script.body.add(
             "# gammapy returns the approximate errors of MIGRAD: compute those of HESSE",
-            'Fit(covariance_opts={"strategy": 2}).covariance(datasets)',
+            f'Fit(covariance_opts={{"strategy": {hesse_strategy}}}).covariance(datasets)',
             "print(result)",
             "print(datasets.models.to_parameters_table())",
         )
+        if self.store_trace:
+            script.body.add("print(result.trace)")
         if self.minos:
             script.use("fnmatch", "fnmatchcase")
             sigma = "" if self.n_sigma == 1 else f", sigma={self.n_sigma!r}"
@@ -159,6 +157,7 @@ class Newton(_Minimiser):
     minos: bool = MINOS
     n_sigma: float = N_SIGMA
     minos_parameters: tuple[str, ...] = MINOS_PARAMETERS
+    store_trace: bool = STORE_TRACE
 
     # assigned explicitly, since the export ignores an inherited method
     write_script = _Minimiser.write_script
@@ -176,6 +175,13 @@ class Minuit(_Minimiser):
     strategy: int = option(
         1, min=0, max=2, doc="Minuit's strategy for MIGRAD, from 0 (fast) to 2 (most accurate)."
     )
+    hesse_strategy: int = option(
+        2,
+        min=0,
+        max=2,
+        doc="Minuit's strategy for the second derivatives at the minimum (HESSE); below 2, errors "
+        "of positions are less accurate.",
+    )
     tolerance: float = TOLERANCE
     calls: int = option(
         10000, min=1, doc="Maximum number of evaluations of the objective by MIGRAD."
@@ -183,17 +189,24 @@ class Minuit(_Minimiser):
     minos: bool = MINOS
     n_sigma: float = N_SIGMA
     minos_parameters: tuple[str, ...] = MINOS_PARAMETERS
+    store_trace: bool = STORE_TRACE
 
     # assigned explicitly, since the export ignores an inherited method
     write_script = _Minimiser.write_script
 
     @property
     def _method_arguments(self) -> dict[str, Any]:
-        return {"method": "minuit", "strategy": self.strategy, "calls": self.calls}
+        return {
+            "method": "minuit",
+            "strategy": self.strategy,
+            "hesse_strategy": self.hesse_strategy,
+            "calls": self.calls,
+        }
 
     @property
-    def _strategy_and_calls(self) -> tuple[int, int | None]:
-        return self.strategy, None if self._is_default("calls", self.calls) else self.calls
+    def _strategies_and_calls(self) -> tuple[int, int, int | None]:
+        calls = None if self._is_default("calls", self.calls) else self.calls
+        return self.strategy, self.hesse_strategy, calls
 
 
 @hookimpl

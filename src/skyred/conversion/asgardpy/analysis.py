@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from skyred.conversion.asgardpy.estimators import convert_fitter, convert_flux_points
+from skyred.conversion.asgardpy.estimators import convert_flux_points
+from skyred.conversion.asgardpy.fitters import convert_fitter
 from skyred.conversion.asgardpy.instruments import Instrument, convert_instruments
 from skyred.conversion.asgardpy.models import convert_models
 from skyred.conversion.counterparts import option_counterparts

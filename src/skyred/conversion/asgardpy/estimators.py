@@ -1,45 +1,16 @@
-"""Convert the fit and the flux points of asgardpy."""
+"""Convert the flux points of asgardpy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from skyred.conversion.asgardpy.reduction import convert_axis
-from skyred.conversion.counterparts import option_counterparts
 from skyred.conversion.parameters import convert_parameters
 from skyred.conversion.section import Section
 from skyred.conversion.source import Source
 
 if TYPE_CHECKING:
     from skyred.conversion.asgardpy.instruments import Instrument
-
-
-def convert_fitter(source: Source) -> dict[str, Any]:
-    """Convert the section `fit_params`.
-
-    Parameters
-    ----------
-    source : Source
-        The configuration.
-
-    Returns
-    -------
-    dict
-        The fitter.
-    """
-    section = Section(source, "fit_params")
-    backend = section.read("backend", "minuit")
-    fitter: dict[str, Any] = {"kind": "newton"}
-    if backend != "minuit":
-        fitter = {"kind": "gammapy", "backend": backend}
-    for name in ("optimize_opts", "covariance_opts", "confidence_opts", "store_trace"):
-        counterpart = option_counterparts("asgardpy")[f"fit_params.{name}"]
-        if section.get(name):
-            description = ", ".join(counterpart.components)
-            reason = counterpart.reason or f"set the options of the fitter {description}"
-            section.skip(name, reason, changes_results=name == "optimize_opts")
-        section.read(name)
-    return fitter
 
 
 def convert_flux_points(source: Source, instruments: list[Instrument]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from skyred.errors import FitError
 from skyred.likelihood.minimise.conditional import conditional_objective
-from skyred.likelihood.minimise.minuit import MinuitSearch
+from skyred.likelihood.minimise.minuit import HESSE_STRATEGY, MinuitSearch
 from skyred.likelihood.minimise.pixel_cells import CellSearch
 from skyred.likelihood.minimise.pixel_coordinates import PixelCoordinates
 from skyred.likelihood.minimise.sharp_edge_search import SharpEdgeSearch
@@ -180,7 +180,7 @@ def fit_without_covariance(objective: Objective) -> tuple[Array, bool]:
         if end.converged:
             return start, True
     max_calls = MAX_CALLS if objective.gradient_of is None else MAX_CALLS_WITH_GRADIENT
-    minuit = MinuitSearch(objective, 1, MINUIT_TOLERANCE, max_calls)
+    minuit = MinuitSearch(objective, (1, HESSE_STRATEGY), MINUIT_TOLERANCE, max_calls)
     result = minuit.migrad(start, steps)
     is_lower = objective.total(result.values) <= objective.total(start)
     return (result.values, not result.message) if is_lower else (start, False)

@@ -31,8 +31,8 @@ class MinuitSearch:
     ----------
     objective : Objective
         The objective to minimise.
-    strategy : int
-        Minuit's strategy for MIGRAD.
+    strategies : tuple of int
+        Minuit's strategies for MIGRAD and HESSE.
     tolerance : float
         Minuit's tolerance.
     max_calls : int
@@ -48,7 +48,7 @@ class MinuitSearch:
     """
 
     objective: Objective
-    strategy: int
+    strategies: tuple[int, int]
     tolerance: float
     max_calls: int
     use_gradient: bool = True
@@ -98,7 +98,7 @@ class MinuitSearch:
     def _run_hesse(self, migrad_minuit: Minuit) -> Minuit:
         values, errors = np.array(migrad_minuit.values), np.array(migrad_minuit.errors)
         hesse_minuit = self._minuit(values * self.scale, errors * self.scale, gradient=False)
-        hesse_minuit.strategy = HESSE_STRATEGY
+        hesse_minuit.strategy = self.strategies[1]
         hesse_minuit.hesse()
         return hesse_minuit
 
@@ -112,7 +112,7 @@ class MinuitSearch:
             grad=self._gradient if gradient and self.objective.gradient_of else None,
         )
         minuit.errordef = 1  # the objective is -2 log L
-        minuit.strategy, minuit.tol = self.strategy, self.tolerance
+        minuit.strategy, minuit.tol = self.strategies[0], self.tolerance
         minuit.limits = [tuple(pair) for pair in self.objective.limits / self.scale[:, None]]
         if steps is not None:
             minuit.errors = steps / self.scale

@@ -18,7 +18,7 @@ from skyred.likelihood.minimise.convergence import (
 from skyred.likelihood.minimise.hesse import Hessian
 from skyred.likelihood.minimise.logarithmic_factors import LogarithmicFactors
 from skyred.likelihood.minimise.minos import add_asymmetric_errors
-from skyred.likelihood.minimise.minuit import MinuitSearch
+from skyred.likelihood.minimise.minuit import HESSE_STRATEGY, MinuitSearch
 from skyred.likelihood.minimise.minuit_rounds import search_with_minuit
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
@@ -48,6 +48,7 @@ def minimise(
     *,
     method: Method = "newton",
     strategy: int = 1,
+    hesse_strategy: int = HESSE_STRATEGY,
     tolerance: float = 0.01,
     calls: int = 10000,
     minos: bool = False,
@@ -72,6 +73,8 @@ def minimise(
         has no derivatives, Minuit is always used.
     strategy : int
         Minuit's strategy for MIGRAD, 0 to 2.
+    hesse_strategy : int
+        Minuit's strategy for HESSE, 0 to 2.
     tolerance : float
         Minuit's tolerance: the search ends at an estimated distance to the minimum of 0.002 times
         the tolerance.
@@ -96,7 +99,11 @@ def minimise(
         If the objective is not finite at its starting values.
     """
     search = partial(
-        _search, method=method, strategy=strategy, tolerance=tolerance, max_calls=calls
+        _search,
+        method=method,
+        strategies=(strategy, hesse_strategy),
+        tolerance=tolerance,
+        max_calls=calls,
     )
     result = search(objective)
     if not minos or not result.success:
@@ -106,7 +113,12 @@ def minimise(
 
 
 def _search(
-    objective: Objective, *, method: Method, strategy: int, tolerance: float, max_calls: int
+    objective: Objective,
+    *,
+    method: Method,
+    strategies: tuple[int, int],
+    tolerance: float,
+    max_calls: int,
 ) -> FitResult:
     """Find the minimum and the covariance, from the starting values of the objective."""
     start_stat = objective.total(objective.start)
@@ -115,7 +127,7 @@ def _search(
             f"the fit statistic is {start_stat} at the starting values; start from values at which "
             "the model predicts counts in all bins that contain counts"
         )
-    minuit = MinuitSearch(objective, strategy, tolerance, max_calls)
+    minuit = MinuitSearch(objective, strategies, tolerance, max_calls)
     target_edm = EDM_PER_TOLERANCE * tolerance
     if method == "minuit" or objective.gradient_of is None or objective.fisher_of is None:
         result = search_with_minuit(objective, minuit, target_edm)

@@ -240,7 +240,7 @@ def test_status_file_contains_the_progress(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "status.json"
     monkeypatch.setenv("SKYRED_STATUS", str(path))
     result = orchestrator("status_file").run(tmp_path / "run", until="reduce", plots=False)
-    assert not result.report["watchers"]
+    assert not result.provenance["watchers"]
     status = json.loads(path.read_text("utf-8"))
     assert status["state"] == "finished"
     assert status["error"] == ""

@@ -63,8 +63,8 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     pipeline = Pipeline.from_yaml(example, overrides=OVERRIDES.get(example.stem, []))
     result = pipeline.run(tmp_path / "run")
     assert result.folder is not None
-    assert result.report["state"] == "finished"
-    assert not result.report["watchers"], "a plot failed"
+    assert result.provenance["state"] == "finished"
+    assert not result.provenance["watchers"], "a plot failed"
     assert result.fit is None or result.fit.success
     assert not [outcome for outcome in result.outcomes if outcome.status == "failed"]
     _check_plots(result)

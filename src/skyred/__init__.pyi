@@ -115,6 +115,7 @@ from .hookspecs import (
 from .interfaces import (
     SERIAL_TASKS as SERIAL_TASKS,
     Chain as Chain,
+    Chart as Chart,
     Component as Component,
     DataEntry as DataEntry,
     Engine as Engine,

@@ -158,6 +158,7 @@ class Pipeline(Chain):
         plugins: Plugins | None = None,
         cache: Cache | str | Path | bool | None = None,
         plots: bool = True,
+        report: bool = True,
     ) -> Result:
         """Run the pipeline, as ``Orchestrator(pipeline).run(folder)``.
 
@@ -178,6 +179,8 @@ class Pipeline(Chain):
             False disables the cache.
         plots : bool
             Whether to draw the plots in the run folder.
+        report : bool
+            Whether to write the HTML report, ``report.html``, in the run folder.
 
         Returns
         -------
@@ -185,4 +188,6 @@ class Pipeline(Chain):
             The result of the run.
         """
         orchestrator = Orchestrator(self, plugins=plugins, engine=engine, cache=cache)
-        return orchestrator.run(folder, until=until, overwrite=overwrite, plots=plots)
+        return orchestrator.run(
+            folder, until=until, overwrite=overwrite, plots=plots, report=report
+        )

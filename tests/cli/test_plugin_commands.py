@@ -53,7 +53,7 @@ FAULTS = {
                                f"the command 'export' is already provided by skyred {__version__} "
                                "(plugin 'export')"),
 }  # fmt: skip
-CORE_COMMANDS = ("cache", "check", "convert", "plugins", "run", "show")
+CORE_COMMANDS = ("cache", "check", "convert", "plugins", "report", "run", "show")
 
 Install = Callable[..., None]
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.data
 
 FILES = [
     "config.yaml",
+    "report.html",
     "report.json",
     "observations.ecsv",
     "datasets/datasets.yaml",

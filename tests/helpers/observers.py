@@ -62,7 +62,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("log.jsonl", "report.json", SUMS)
+        if path.is_file() and path.name not in ("log.jsonl", "report.html", "report.json", SUMS)
     }
 
 

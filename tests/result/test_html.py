@@ -87,7 +87,7 @@ def test_strings_of_a_run_are_escaped() -> None:
     outcomes = (Outcome("toy", 1, "failed", reason=SCRIPT),)
     report = {"state": "failed", "error": SCRIPT}
     page = parse_html(
-        Result(outcomes=outcomes, report=report, estimates={SCRIPT: ToyProduct("total", 1.0)})
+        Result(outcomes=outcomes, provenance=report, estimates={SCRIPT: ToyProduct("total", 1.0)})
     )
     assert page.text.count(SCRIPT) == 3
     assert f"estimates[{SCRIPT!r}]" in page.text

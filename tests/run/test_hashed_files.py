@@ -58,7 +58,7 @@ def test_output_and_index_files_are_hashed_once(
     output_names = {path.name for path in (tmp_path / "run").rglob("*") if path.is_file()}
     by_name = Counter(path.name for path in hashed.elements() if ".run.part" in str(path))
     assert by_name == dict.fromkeys(output_names - {"SHA256SUMS"}, 1)
-    inputs = {Path(entry["path"]) for entry in result.report["inputs"]}
+    inputs = {Path(entry["path"]) for entry in result.provenance["inputs"]}
     index_files = {path for path in inputs if "index" in path.name}
     assert len(index_files) == 2
     assert {hashed[path] for path in index_files} == {1}
@@ -71,7 +71,7 @@ def test_files_of_cached_runs_are_hashed_once(
     hashed.clear()
     result = run_pipeline(crab_archive, tmp_path / "second", tmp_path / "cache")
     assert {outcome.status for outcome in result.outcomes} == {"cached"}
-    inputs = [Path(entry["path"]) for entry in result.report["inputs"]]
+    inputs = [Path(entry["path"]) for entry in result.provenance["inputs"]]
     assert {path: hashed[path] for path in inputs} == dict.fromkeys(inputs, 1)
 
 
@@ -83,8 +83,10 @@ def test_files_of_other_runs_are_hashed_for_the_key_and_when_they_are_read(
         crab_archive, tmp_path / "run", tmp_path / "cache" if use_cache else False
     )
     assert {outcome.status for outcome in result.outcomes} == {"reduced"}
-    inputs = {Path(entry["path"]) for entry in result.report["inputs"]}
+    inputs = {Path(entry["path"]) for entry in result.provenance["inputs"]}
     files = {path for path in inputs if "index" not in path.name}
     assert {hashed[path] for path in files} == {times}
     expected = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs}
-    assert {Path(entry["path"]): entry["sha256"] for entry in result.report["inputs"]} == expected
+    assert {
+        Path(entry["path"]): entry["sha256"] for entry in result.provenance["inputs"]
+    } == expected

@@ -223,7 +223,7 @@ def test_failed_run_is_replaced_without_overwrite(tmp_path: Path) -> None:
             run(tmp_path / "run", full_pipeline(3, make=[ToyMaker(fail=[1])]))
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
     result = run(tmp_path / "run", full_pipeline(3))
-    assert result.report["state"] == "finished"
+    assert result.provenance["state"] == "finished"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     with pytest.raises(OutputError, match="already exists"):
         run(tmp_path / "run", full_pipeline(3))

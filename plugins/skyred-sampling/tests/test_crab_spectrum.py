@@ -104,7 +104,7 @@ def test_samples_and_posterior_read_back_exactly(result):
     assert list(loaded.table()["mean"]) == list(expected.table()["mean"])
     assert loaded.table().meta["evidence"] == result.fit.evidence
     assert (result.folder / "plots" / "posterior.png").is_file()
-    assert not result.report["watchers"]
+    assert not result.provenance["watchers"]
 
 
 @pytest.mark.parametrize(

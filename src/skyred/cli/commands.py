@@ -75,6 +75,7 @@ PLUGIN = click.option(
 )
 @click.option("--no-cache", is_flag=True, help="Neither read from the cache nor write to it.")
 @click.option("--no-plots", is_flag=True, help="Draw no plots in the run folder.")
+@click.option("--no-report", is_flag=True, help="Write no HTML report to the run folder.")
 @SET
 @PLUGIN
 @log_options()
@@ -88,6 +89,7 @@ def run(
     cache_folder: Path | None,
     no_cache: bool,
     no_plots: bool,
+    no_report: bool,
     overrides: tuple[str, ...],
     plugin_files: tuple[Path, ...],
 ) -> None:
@@ -103,6 +105,7 @@ def run(
         plugins=plugins,
         cache=False if no_cache else cache_folder,
         plots=not no_plots,
+        report=not no_report,
     )
     report_result(result)
     if any(outcome.status == "failed" for outcome in result.outcomes):

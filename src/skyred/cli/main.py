@@ -13,6 +13,7 @@ from skyred.cli.commands import plugins, run, show
 from skyred.cli.convert import convert
 from skyred.cli.log_options import log_to_console
 from skyred.cli.plugin_commands import plugin_commands
+from skyred.cli.report import report
 from skyred.errors import ConfigError, SkyredError
 
 EXIT_INTERRUPTED = 130
@@ -185,5 +186,5 @@ def main() -> None:
     """Run analyses of gamma-ray telescope data as pipelines of components, based on gammapy."""
 
 
-for command in (run, check, plugins, show, cache, convert):
+for command in (run, check, plugins, show, report, cache, convert):
     main.add_command(command)

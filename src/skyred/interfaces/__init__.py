@@ -2,6 +2,7 @@
 
 from skyred.interfaces.chain import Chain as Chain
 from skyred.interfaces.changed_irfs import with_irfs as with_irfs
+from skyred.interfaces.chart import Chart as Chart
 from skyred.interfaces.component import (
     Component as Component,
     component as component,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import attrs
 
 from skyred.errors import warn_of_old_name
+from skyred.interfaces.chart import Chart
 from skyred.interfaces.old_methods import call_new_method, use_old_method
 from skyred.interfaces.signatures import check_methods
 from skyred.io.html import Html, bold, data_table, muted, paragraph, styled_div
 
 if TYPE_CHECKING:
     from astropy.table import Table
+    from gammapy.maps import WcsNDMap
     from gammapy.modeling.models import Models
     from matplotlib.axes import Axes
 
@@ -158,6 +160,26 @@ class Product(ABC):
         Axes
             The axes: `ax`, if it is not None. Both axes have labels, with units.
         """
+
+    def charts(self) -> Sequence[Chart]:
+        """Return the interactive figures of the product for the HTML report.
+
+        Returns
+        -------
+        sequence of Chart
+            The figures; by default none, and the report shows the plots as images.
+        """
+        return ()
+
+    def sky_maps(self) -> Mapping[str, WcsNDMap]:
+        """Return images for the sky viewer of the HTML report.
+
+        Returns
+        -------
+        mapping of str to WcsNDMap
+            Images without energy axis, by their label; by default none.
+        """
+        return {}
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the plots of the product.

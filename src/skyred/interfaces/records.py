@@ -96,6 +96,10 @@ class Run:
         `config` alone.
     plots : bool
         Whether plots are drawn in the folder.
+    report : bool
+        Whether the HTML report is written to the folder.
+    name : str
+        The name of the run folder after it is published; "" for a run without folder.
     """
 
     _config: str | Callable[[], str] = attrs.field(default="", repr=False, eq=False)
@@ -105,6 +109,8 @@ class Run:
     observations: int = 0
     replaced: tuple[str, ...] = ()
     plots: bool = True
+    report: bool = True
+    name: str = ""
 
     @property
     def config(self) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
-from skyred.interfaces import Product
+from skyred.interfaces import Chart, Product
 from skyred.products.fits_text import decode_text, encode_text
 from skyred.products.flux_tables import (
     flux_table,
@@ -126,6 +127,18 @@ class LightCurveProduct(Product):
 
         flux, errors = (_by_energy(getattr(self.flux, name)) for name in ("flux", "flux_err"))
         return [Variability.from_fluxes(*pair) for pair in zip(flux, errors, strict=True)]
+
+    def charts(self) -> Sequence[Chart]:
+        """Return the interactive figure of the light curve.
+
+        Returns
+        -------
+        sequence of Chart
+            One figure.
+        """
+        from skyred.products.charts.light_curve import light_curve_chart
+
+        return [light_curve_chart(self.flux, self.variability(), self.source or self.name)]
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the flux over time (UTC), with upper limits where TS is below 4.

@@ -72,7 +72,7 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
         key=lambda plane: np.nan_to_num(_min_mean_max(plane.data)[2], nan=-np.inf),
     )
     label = f"{name} [{plane.unit}]" if str(plane.unit) else name
-    image = _image(plane)
+    image = as_image(plane)
     if name == "sqrt_ts":
         low, _, high = _min_mean_max(image.data)
         ax = draw_significance_image(
@@ -87,8 +87,19 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
     return ax
 
 
-def _image(plane: WcsNDMap) -> WcsNDMap:
-    """Return a plane without its energy axis; `Map.sum_over_axes` would replace NaN by zero."""
+def as_image(plane: WcsNDMap) -> WcsNDMap:
+    """Return a plane without its energy axis; `Map.sum_over_axes` would replace NaN by zero.
+
+    Parameters
+    ----------
+    plane : WcsNDMap
+        A map with one energy bin, or without energy axis.
+
+    Returns
+    -------
+    WcsNDMap
+        The image.
+    """
     image = plane.geom.to_image()
     data = plane.data.reshape(image.data_shape)
     return type(plane)(image, data=data.astype(float), unit=plane.unit)

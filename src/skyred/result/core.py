@@ -15,6 +15,7 @@ from skyred.interfaces import Product
 from skyred.interfaces.records import FitResult, Outcome, StepRecord
 from skyred.io.folders import expand_folder
 from skyred.plugins import Plugins
+from skyred.report import HtmlPage, create_report
 from skyred.result import files
 from skyred.result.estimate_files import read_estimates
 from skyred.result.html import result_html
@@ -65,7 +66,7 @@ class Result:
         The estimates by name.
     kinds : mapping of str to str
         The kind of the estimator of each estimate.
-    report : mapping
+    provenance : mapping
         The provenance, as in ``report.json``; empty for a run without folder.
     folder : Path or None
         The run folder.
@@ -99,7 +100,7 @@ class Result:
     fit: FitResult | None = None
     estimates: Mapping[str, Product] = attrs.field(factory=dict)
     kinds: Mapping[str, str] = attrs.field(factory=dict)
-    report: Mapping[str, Any] = attrs.field(factory=dict)
+    provenance: Mapping[str, Any] = attrs.field(factory=dict)
     folder: Path | None = None
     unread: Mapping[str, str] = attrs.field(factory=dict)
     # not a property, because tab completion in notebooks does not evaluate properties
@@ -162,9 +163,27 @@ class Result:
         Returns
         -------
         Result
-            A copy with `folder` and `report`.
+            A copy with `folder` and `provenance`.
         """
-        return attrs.evolve(self, folder=folder, report=files.read_report(folder))
+        return attrs.evolve(self, folder=folder, provenance=files.read_report(folder))
+
+    def report(self, path: str | Path | None = None) -> HtmlPage:
+        """Create the HTML report, which a notebook shows inline.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            A file to write the report to; an existing file is replaced.
+
+        Returns
+        -------
+        HtmlPage
+            The report; `str` returns its HTML.
+        """
+        page = HtmlPage(create_report(self, self.provenance))
+        if path is not None:
+            page.write(expand_folder(path))
+        return page
 
     def write(self, folder: str | Path) -> None:
         """Write the outputs of the run, without the report, to an existing folder.
@@ -268,7 +287,7 @@ class Result:
             fit=files.read_fit(folder),
             estimates=estimates,
             kinds=kinds,
-            report=report,
+            provenance=report,
             folder=folder,
             unread=({"models": reason} if reason else {}) | unread,
         )

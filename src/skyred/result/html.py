@@ -21,6 +21,7 @@ from skyred.io.html import (
     styled_div,
     table,
 )
+from skyred.products.dataset_rows import DATASET_COLUMNS, dataset_row
 from skyred.result.plots import plots_table
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 SUCCESSFUL = ("reduced", "cached")
 MAX_ROWS = 20  # of observations and datasets; the attributes of the result contain all of them
 OUTCOME_COLUMNS = ("Data", "Run", "Status", "Counts", "Background norm", "Time", "Reason")
-DATASET_COLUMNS = ("Dataset", "Type", "Counts", "Background", "Livetime", "Energy", "Bins used")
 
 
 def result_html(result: Result) -> str:
@@ -74,9 +74,12 @@ def _iter_sections(result: Result) -> Iterator[Html]:
 
 def _describe_run(result: Result) -> str:
     phrases = [f"in {result.folder}" if result.folder else "in memory"]
-    if result.report:
-        error = result.report.get("error")
-        phrases = [str(result.report.get("state", "")) + (f" ({error})" if error else ""), *phrases]
+    if result.provenance:
+        error = result.provenance.get("error")
+        phrases = [
+            str(result.provenance.get("state", "")) + (f" ({error})" if error else ""),
+            *phrases,
+        ]
     return ", ".join([*phrases, f"digest {result.digest[:12] or 'none'}"])
 
 
@@ -96,7 +99,7 @@ def _outcome_table(outcomes: Sequence[Outcome]) -> Html:
 
 
 def _dataset_table(datasets: Sequence[Any]) -> Html:
-    rows = [_dataset_row(dataset) for dataset in datasets[:MAX_ROWS]]
+    rows = [dataset_row(dataset) for dataset in datasets[:MAX_ROWS]]
     return join(table(DATASET_COLUMNS, rows), _remaining_note(datasets, "datasets"))
 
 
@@ -114,37 +117,3 @@ def _outcome_row(outcome: Outcome) -> tuple[object, ...]:
     counts = outcome.counts if outcome.status in SUCCESSFUL else ""
     return (outcome.entry, outcome.obs_id, outcome.status, counts, norm,
             f"{outcome.seconds:.1f} s", outcome.reason)  # fmt: skip
-
-
-def _dataset_row(dataset: Any) -> tuple[object, ...]:
-    """Return the table row of a dataset.
-
-    Counts, background and energy range are those inside its mask.
-    """
-    type_name = type(dataset).__name__
-    if getattr(dataset, "counts", None) is None:  # flux points
-        return (dataset.name, type_name, "", "", "", "", "")
-    n_bins = dataset.counts.data.size
-    n_used = n_bins if dataset.mask is None else int(np.count_nonzero(dataset.mask.data))
-    energies = _format_energies(dataset) if n_used else ""
-    background = ""
-    if dataset.background is not None:
-        background = f"{_sum_in_mask(dataset.background, dataset):.1f}"
-    return (dataset.name, type_name, f"{_sum_in_mask(dataset.counts, dataset):.0f}",
-            background, _livetime(dataset), energies, f"{n_used} of {n_bins}")  # fmt: skip
-
-
-def _sum_in_mask(data_map: Any, dataset: Any) -> float:
-    mask = True if dataset.mask is None else dataset.mask.data.astype(bool)
-    return float(np.sum(data_map.data, where=mask, dtype=float))
-
-
-def _format_energies(dataset: Any) -> str:
-    from gammapy.utils.units import energy_unit_format
-
-    return " to ".join(energy_unit_format(energy) for energy in dataset.energy_range_total)
-
-
-def _livetime(dataset: Any) -> str:
-    livetime = (getattr(dataset.exposure, "meta", None) or {}).get("livetime")
-    return "" if livetime is None else f"{livetime.to('h'):.2f}"

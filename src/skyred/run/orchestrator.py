@@ -280,6 +280,7 @@ class Orchestrator:
         until: str = "estimate",
         overwrite: bool = False,
         plots: bool = True,
+        report: bool = True,
     ) -> Result:
         """Run the steps, write the run folder and publish it.
 
@@ -293,6 +294,8 @@ class Orchestrator:
             Whether an existing run folder may be replaced.
         plots : bool
             Whether to draw the plots in the run folder.
+        report : bool
+            Whether to write the HTML report, ``report.html``, in the run folder.
 
         Returns
         -------
@@ -305,7 +308,7 @@ class Orchestrator:
             If the run fails. The outputs so far are published with ``state: failed``, unless the
             disk failed or the run could not start.
         """
-        return run_to_folder(self._steps, folder, until, overwrite, plots)
+        return run_to_folder(self._steps, folder, until, overwrite, plots, report)
 
     def result(self) -> Result:
         """Return the outputs of all steps that have run so far.

@@ -33,6 +33,7 @@ def run_to_folder(
     until: str,
     overwrite: bool,
     plots: bool = True,
+    report: bool = True,
 ) -> Result:
     """Run the steps of a pipeline, and write and publish their outputs.
 
@@ -48,6 +49,8 @@ def run_to_folder(
         Whether an existing run folder may be replaced.
     plots : bool
         Whether to draw the plots in the run folder.
+    report : bool
+        Whether to write the HTML report in the run folder.
 
     Returns
     -------
@@ -65,13 +68,15 @@ def run_to_folder(
         published first, unless the disk failed.
     """
     # clear `folder`, which may still be the folder of an earlier run
-    steps.record = attrs.evolve(steps.record, steps=steps_until(until), folder=None, plots=plots)
+    steps.record = attrs.evolve(
+        steps.record, steps=steps_until(until), folder=None, plots=plots, report=report
+    )
     if folder is None:
         return _run_with_hooks(steps, until)
     folder = expand_folder(folder)
     _check_inputs_outside_run_folder(steps, folder)
     with RunFolder.create(folder, overwrite) as run_folder:
-        steps.record = attrs.evolve(steps.record, folder=run_folder.staging)
+        steps.record = attrs.evolve(steps.record, folder=run_folder.staging, name=folder.name)
         result = _run_steps(steps, until, run_folder)
         failed = isinstance(result, BaseException)
         with disk_errors(run_folder.target.parent):

@@ -19,7 +19,7 @@ from skyred.run.result_state import ResultState
 
 HOOK = "skyred_run_finished"
 REPORT = "report.json"
-LATER_FILES = (REPORT, SUMS)  # written after the hooks of plugins, as the plots are
+LATER_FILES = (REPORT, "report.html", SUMS)  # written after the hooks of plugins, as the plots are
 
 
 def notify_finished(watchers: Watchers, run: Run, report: Report) -> None:

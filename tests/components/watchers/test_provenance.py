@@ -1,9 +1,10 @@
 """The list of input files in the report."""
 
+from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
-from skyred.components.watchers.provenance import Provenance
+from skyred import Result
+from skyred.components.watchers.run_record import describe_run
 from skyred.interfaces.records import Report, Run, StepRecord
 from skyred.io.checksums import file_checksum
 
@@ -18,9 +19,8 @@ def test_checksum_of_an_input_is_that_of_the_content_that_was_read(tmp_path: Pat
         StepRecord("reduce", 0.1, sums={run_path: checksum}),
     )
     run_path.write_text("after")
-    report = Report("finished", "", steps, (), (), (), SimpleNamespace(kinds={}))
-    inputs = {
-        entry["path"]: entry["sha256"] for entry in Provenance().describe(Run(), report)["inputs"]
-    }
+    report = Report("finished", "", steps, (), (), (), Result())
+    record = describe_run(Run(), report, datetime.now(UTC))
+    inputs = {entry["path"]: entry["sha256"] for entry in record["inputs"]}
     assert inputs == {str(run_path): checksum, str(index_path): file_checksum(index_path)}
     assert file_checksum(run_path) != checksum

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -12,7 +12,12 @@ import attrs
 import numpy as np
 
 from skyred.components.estimators.contour_arcs import compute_arc, join_arcs, list_arcs
-from skyred.components.estimators.contour_pairs import ContourPair, draw_corner, draw_pair
+from skyred.components.estimators.contour_pairs import (
+    ContourPair,
+    draw_corner,
+    draw_pair,
+    probability,
+)
 from skyred.components.estimators.parameters import (
     parameter_problems,
     select_parameters,
@@ -21,7 +26,7 @@ from skyred.components.estimators.parameters import (
 from skyred.components.estimators.scripted import write_parameters
 from skyred.errors import ModelError, Problem
 from skyred.fields import file_name, option
-from skyred.interfaces import SERIAL_TASKS, Chain, Estimator, Product, Tasks, component
+from skyred.interfaces import SERIAL_TASKS, Chain, Chart, Estimator, Product, Tasks, component
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.scripting import literal
 
@@ -120,6 +125,29 @@ class ContoursProduct(Product):
             table[name].description = description
         table.meta["EXTNAME"] = "CONTOURS"
         return table
+
+    def charts(self) -> Sequence[Chart]:
+        """Return the interactive figure of each pair.
+
+        Returns
+        -------
+        sequence of Chart
+            One figure for each pair of parameters.
+        """
+        from skyred.products.charts.likelihood import contour_chart
+
+        return [
+            contour_chart(
+                (pair.x, pair.y),
+                pair.units,
+                pair.best_fit,
+                [
+                    (f"{np.sqrt(c.rise):.2g}σ ({probability(c.rise):.1%})", c.x, c.y)
+                    for c in pair.contours
+                ],
+            )
+            for pair in self.pairs
+        ]
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return functions that draw all pairs together and, if there are several, each pair.

@@ -17,7 +17,6 @@ from skyred.components.estimators.flux_options import (
     n_sigma_sensitivity_option,
     n_sigma_ul_option,
 )
-from skyred.components.estimators.mosaic import Mosaic, select_maps
 from skyred.components.estimators.scripted import (
     energy_edges_argument,
     non_default_arguments,
@@ -30,6 +29,7 @@ from skyred.components.models.spec import build_submodel, is_norm, submodel_prob
 from skyred.errors import ModelError, Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, component, value
+from skyred.likelihood.mosaic import Mosaic, select_maps
 from skyred.products.plotting import SEQUENTIAL, draw_map, format_energy_range
 from skyred.scripting import literal
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -20,6 +20,7 @@ from skyred.components.estimators.flux_options import energy_edges_option
 from skyred.errors import Problem
 from skyred.interfaces import Chain, Estimator, Product, value
 from skyred.products.flux_io import read_maps, write_maps
+from skyred.products.maps import as_image
 from skyred.products.plotting import (
     SEQUENTIAL,
     draw_map,
@@ -132,6 +133,27 @@ class FluxMapsProduct(Product):
             table[column].description = description
         table.meta["frame"] = self.maps.geom.frame
         return table
+
+    def sky_maps(self) -> Mapping[str, WcsNDMap]:
+        """Return the maps for the sky viewer, with one image for each energy bin.
+
+        Returns
+        -------
+        mapping of str to WcsNDMap
+            Significance and flux, and the optional maps.
+        """
+        names = [name for name in optional_maps(self.maps) if name in PLOTS]
+        labels = {name: plot_label for name, (_, plot_label) in PLOTS.items()}
+        labels["sqrt_ts"] = self.significance_label.split(" [")[0]
+
+        def label(name: str, plane: WcsNDMap) -> str:
+            return f"{labels[name]}, {format_energy_range(plane.geom.axes['energy'].edges)}"
+
+        return {
+            label(name, plane): as_image(plane)
+            for name in ("sqrt_ts", "flux", *names)
+            for plane in getattr(self.maps, name).iter_by_image(keepdims=True)
+        }
 
     @property
     def planes(self) -> list[WcsNDMap]:

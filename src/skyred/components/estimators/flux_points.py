@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,7 +35,7 @@ from skyred.components.estimators.scripted import (
 )
 from skyred.errors import Problem
 from skyred.fields import energy_edges, option
-from skyred.interfaces import SERIAL_TASKS, Chain, Estimator, Product, Tasks, component
+from skyred.interfaces import SERIAL_TASKS, Chain, Chart, Estimator, Product, Tasks, component
 from skyred.io.fits_encoding import format_card
 from skyred.products.fits_text import decode_text, encode_text
 from skyred.products.flux_io import write_points_table
@@ -142,6 +142,19 @@ class FluxPointsProduct(Product):
             if column.dtype.kind == "f" and column.name.startswith("dnde"):
                 column.format = ".4e"
         return table
+
+    def charts(self) -> Sequence[Chart]:
+        """Return the interactive figure of the flux points.
+
+        Returns
+        -------
+        sequence of Chart
+            One figure.
+        """
+        from skyred.products.charts.spectrum import spectrum_chart
+
+        spectral = None if self.model is None else self.model.spectral_model
+        return [spectrum_chart({"flux points": self.flux}, spectral, self.source or self.name)]
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the spectral energy distribution: butterfly, model and flux points.

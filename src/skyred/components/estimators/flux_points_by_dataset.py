@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -20,7 +20,7 @@ from skyred.components.estimators.flux_points import (
     warn_about_moved_edges,
 )
 from skyred.errors import ModelError, Problem, SkyredWarning
-from skyred.interfaces import SERIAL_TASKS, Chain, Product, Tasks, component
+from skyred.interfaces import SERIAL_TASKS, Chain, Chart, Product, Tasks, component
 from skyred.io.fits_encoding import format_card
 from skyred.products.fits_text import decode_text, encode_text
 from skyred.products.flux_io import write_points_table
@@ -133,6 +133,20 @@ class FluxPointsByDatasetProduct(Product):
             column.description = column.description or column_description(column.name)
         stacked["dataset"].description = "name of the dataset"
         return stacked
+
+    def charts(self) -> Sequence[Chart]:
+        """Return the interactive figure of the flux points.
+
+        Returns
+        -------
+        sequence of Chart
+            One figure with the points of all datasets.
+        """
+        from skyred.products.charts.spectrum import spectrum_chart
+
+        spectral = None if self.model is None else self.model.spectral_model
+        title = self.name if self.model is None else str(self.model.name)
+        return [spectrum_chart(self.fluxes, spectral, title)]
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the spectral energy distribution: butterfly, model and flux points by dataset.

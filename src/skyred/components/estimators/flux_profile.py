@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,7 +25,6 @@ from skyred.components.estimators.flux_options import (
     norm_option,
     shared_settings,
 )
-from skyred.components.estimators.mosaic import select_maps
 from skyred.components.estimators.norm_range import NormRange
 from skyred.components.estimators.profile_shapes import Line, Rings
 from skyred.components.estimators.scripted import (
@@ -38,7 +37,8 @@ from skyred.components.estimators.scripted import (
 )
 from skyred.errors import ExportError, Problem, SkyredWarning
 from skyred.fields import nested_object, option
-from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.interfaces import Chain, Chart, Estimator, Product, component
+from skyred.likelihood.mosaic import select_maps
 from skyred.products.flux_tables import (
     flux_table,
     read_flux,
@@ -133,6 +133,18 @@ class FluxProfileProduct(Product):
             if column.dtype.kind == "f" and column.name.startswith("flux"):
                 column.format = ".4e"
         return table
+
+    def charts(self) -> Sequence[Chart]:
+        """Return the interactive figure of the flux profile.
+
+        Returns
+        -------
+        sequence of Chart
+            One figure.
+        """
+        from skyred.products.charts.distance import distance_chart
+
+        return [distance_chart(self.flux, self.details, self.name)]
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the flux per solid angle against the distance.

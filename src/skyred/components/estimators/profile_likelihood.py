@@ -32,7 +32,7 @@ from skyred.components.estimators.profile_sides import (
 from skyred.components.estimators.scripted import write_parameters
 from skyred.errors import ExportError, ModelError, Problem
 from skyred.fields import file_name, option, quantity
-from skyred.interfaces import SERIAL_TASKS, Chain, Estimator, Product, Tasks, component
+from skyred.interfaces import SERIAL_TASKS, Chain, Chart, Estimator, Product, Tasks, component
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.scripting import literal
 
@@ -112,6 +112,23 @@ class ProfileProduct(Product):
             One row per parameter, in the unit of column ``unit``.
         """
         return summary_table(self.curves)
+
+    def charts(self) -> Sequence[Chart]:
+        """Return the interactive figure of each profile.
+
+        Returns
+        -------
+        sequence of Chart
+            One figure for each parameter.
+        """
+        from skyred.products.charts.likelihood import profile_chart
+
+        return [
+            profile_chart(
+                curve.name, curve.unit, curve.value, curve.error, curve.values, curve.delta_stat
+            )
+            for curve in self.curves
+        ]
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return functions that draw all profiles together and, if there are several, each profile.

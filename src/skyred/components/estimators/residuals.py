@@ -11,13 +11,13 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.estimators.checks import map_problems, region_problems
-from skyred.components.estimators.correlated_significance import estimate_sqrt_ts
-from skyred.components.estimators.mosaic import Mosaic, select_maps
 from skyred.components.estimators.scripted import write_map, write_maps
 from skyred.errors import Problem
 from skyred.fields import Regions, quantity, regions
 from skyred.interfaces import Chain, Estimator, Product, component
 from skyred.io import map_files
+from skyred.likelihood.correlated_significance import estimate_sqrt_ts
+from skyred.likelihood.mosaic import Mosaic, select_maps
 from skyred.products.plotting import DIVERGING, create_axes, draw_significance_image, draw_slider
 
 if TYPE_CHECKING:

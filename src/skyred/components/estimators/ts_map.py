@@ -16,7 +16,6 @@ from skyred.components.estimators.flux_options import (
     n_sigma_sensitivity_option,
     n_sigma_ul_option,
 )
-from skyred.components.estimators.mosaic import map_datasets
 from skyred.components.estimators.norm_range import NormRange
 from skyred.components.estimators.scripted import (
     energy_edges_argument,
@@ -35,6 +34,7 @@ from skyred.components.models.spec import build_submodel, submodel_problems
 from skyred.errors import ExportError, ModelError, Problem
 from skyred.fields import nested_object, option, quantity
 from skyred.interfaces import SERIAL_TASKS, Chain, Tasks, component
+from skyred.likelihood.mosaic import map_datasets
 from skyred.scripting import literal
 
 if TYPE_CHECKING:

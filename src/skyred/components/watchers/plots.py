@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@hookimpl
+@hookimpl(tryfirst=True)  # the report shows the plots
 def skyred_run_finished(run: Run, report: Report) -> None:
     """Write the plots to ``plots/`` in the folder of the run, unless the run has none.
 

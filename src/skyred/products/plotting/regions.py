@@ -72,7 +72,23 @@ def off_regions(dataset: Any) -> list[SkyRegion]:
     if counts_off is None or counts_off.geom.region is None:
         return []
     regions = _split(counts_off.geom.region)
-    return [] if repr(regions) == repr(_split(dataset.counts.geom.region)) else regions
+    return [] if repr(regions) == repr(on_regions(dataset)) else regions
+
+
+def on_regions(dataset: Any) -> list[SkyRegion]:
+    """Return the on regions of a dataset.
+
+    Parameters
+    ----------
+    dataset : SpectrumDataset
+        The dataset.
+
+    Returns
+    -------
+    list of SkyRegion
+        The regions.
+    """
+    return _split(dataset.counts.geom.region)
 
 
 def _split(region: Any) -> list[SkyRegion]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gammapy.maps import WcsNDMap
     from numpy.typing import NDArray
 
-    from skyred.components.estimators.mosaic import Mosaic
+    from skyred.likelihood.mosaic import Mosaic
 
     Array = NDArray[np.float64]
 

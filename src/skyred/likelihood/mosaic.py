@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -67,6 +67,25 @@ def map_datasets(datasets: Datasets) -> list[MapDataset]:
     if not maps:
         raise ModelError(f"no map dataset; available: {', '.join(datasets.names)}")
     return maps
+
+
+def group_maps(datasets: Iterable[Any]) -> list[list[MapDataset]]:
+    """Group map datasets that can be summed: on one pixel grid, all with or all without off counts.
+
+    Parameters
+    ----------
+    datasets : iterable of Dataset
+        The datasets; those without a counts map are ignored.
+
+    Returns
+    -------
+    list of list of MapDataset
+        The groups, in the order of their first datasets.
+    """
+    groups: dict[tuple[Any, ...], list[MapDataset]] = {}
+    for dataset in filter(_is_map, datasets):
+        groups.setdefault((dataset.stat_type, *_grid(dataset)), []).append(dataset)
+    return list(groups.values())
 
 
 def _is_map(dataset: Any) -> bool:

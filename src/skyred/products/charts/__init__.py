@@ -1,0 +1,1 @@
+"""Interactive figures of products for the HTML report."""

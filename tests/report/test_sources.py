@@ -5,6 +5,7 @@ import pytest
 from astropy import units as u
 from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPointsEstimator
+from gammapy.maps import MapAxis
 from gammapy.modeling import Fit
 from gammapy.modeling.models import (
     FoVBackgroundModel,
@@ -84,3 +85,29 @@ def test_source_that_cannot_be_estimated_has_a_reason() -> None:
     assert summary.reason
     assert np.isnan(summary.sqrt_ts)
     assert MAX_SOURCES > 1
+
+
+def test_flux_that_cannot_be_fitted_is_neither_detected_nor_limited() -> None:
+    datasets = crab_on_map()
+    skyred.fit(datasets)
+    datasets[0].mask_safe.data[...] = False
+    (summary,) = summarise_sources(datasets, datasets.models)
+    assert summary.reason
+    assert summary.flux_limit is None
+
+
+def test_instruments_with_other_energy_axes_have_the_flux_of_the_model() -> None:
+    datasets = crab_on_map()
+    axis = MapAxis.from_energy_bounds("1.3 TeV", "9 TeV", nbin=2)
+    other = small.spectrum_dataset("other").resample_energy_axis(axis, name="other")
+    other.models = [datasets.models["crab"]]
+    datasets.append(other)
+    skyred.fit(datasets)
+    (summary,) = summarise_sources(datasets, datasets.models)
+    spectrum = datasets.models["crab"].spectral_model
+    assert summary.energies is not None
+    flux, *errors = spectrum.integral_error(*summary.energies)
+    assert summary.flux == flux
+    assert summary.flux_error == max(errors)
+    assert summary.flux_limit is None
+    assert summary.sqrt_ts > 5

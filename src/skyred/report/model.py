@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skyred.io.rounding import format_measurement, format_number
 from skyred.products.charts.likelihood import correlation_chart
 from skyred.products.plotting import format_unit
@@ -66,7 +68,9 @@ def _format_value(parameter: Any, fit: FitResult | None, index: int | None) -> s
     if parameter.frozen:
         return format_number(value, 6)
     if fit is not None and index is not None and fit.errn is not None and fit.errp is not None:
-        return format_measurement(value, float(fit.errn[index]), float(fit.errp[index]))
+        sides = float(fit.errn[index]), float(fit.errp[index])
+        if np.isfinite(sides).all():  # MINOS is run for selected parameters
+            return format_measurement(value, *sides)
     return format_measurement(value, error)
 
 

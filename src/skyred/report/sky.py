@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from skyred.report.sky_layers import Layer
 
-MAX_PIXELS = 500_000  # of an image in the page; larger images are averaged over square blocks
+# of all images in the page, about 5 MB; larger images are averaged over square blocks
+MAX_PIXELS = 900_000
 
 
 def sky_data(layers: Sequence[Layer], overlays: Iterable[Overlay]) -> dict[str, Any]:
@@ -38,8 +39,9 @@ def sky_data(layers: Sequence[Layer], overlays: Iterable[Overlay]) -> dict[str, 
     overlays = list(overlays)
     geometries: list[WcsGeom] = []
     encoded = []
+    limit = MAX_PIXELS / max(1, len(layers))
     for layer in layers:
-        image, factor = _limit_size(layer.image)
+        image, factor = _limit_size(layer.image, limit)
         index = next((i for i, geom in enumerate(geometries) if geom == image.geom), None)
         if index is None:
             index = len(geometries)
@@ -51,9 +53,9 @@ def sky_data(layers: Sequence[Layer], overlays: Iterable[Overlay]) -> dict[str, 
     }
 
 
-def _limit_size(image: WcsNDMap) -> tuple[WcsNDMap, int]:
-    """Return an image with at most `MAX_PIXELS` pixels, and the width of averaged blocks."""
-    factor = int(np.ceil(np.sqrt(image.data.size / MAX_PIXELS)))
+def _limit_size(image: WcsNDMap, limit: float) -> tuple[WcsNDMap, int]:
+    """Return an image with at most `limit` pixels, and the width of averaged blocks."""
+    factor = int(np.ceil(np.sqrt(image.data.size / limit)))
     if factor <= 1:
         return image, 1
     return image.downsample(factor, preserve_counts=False), factor

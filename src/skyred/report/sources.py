@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.errors import FitError, SkyredError
+from skyred.errors import FitError, ModelError, SkyredError
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -35,8 +35,8 @@ class SourceSummary:
         position are those of the fit; the free parameters of other models are fitted again, or
         fixed where the energy axes of the datasets differ. NaN if it was not computed.
     flux, flux_error, flux_limit : Quantity or None
-        The integral flux, its error, and its upper limit at 95 % confidence, which is None where
-        the energy axes of the datasets differ, so that there is no common energy bin.
+        The integral flux, its error, and its upper limit at 95 % confidence, which is None if there
+        is none, or the energy axes of the datasets differ, so that there is no common energy bin.
     energies : Quantity
         The limits of the energy range, shape (2,).
     reason : str
@@ -78,7 +78,10 @@ def summarise_sources(datasets: Datasets, models: Models) -> Iterator[SourceSumm
             yield SourceSummary(source.name, reason="not computed: there are many sources")
             continue
         try:
-            yield _summarise(datasets, models, source)
+            summary = _summarise(datasets, models, source)
+            if not np.isfinite(summary.sqrt_ts):
+                summary = SourceSummary(source.name, reason="the fit of its flux failed")
+            yield summary
         except (SkyredError, ValueError, ArithmeticError) as error:
             yield SourceSummary(source.name, reason=str(error))
 
@@ -101,6 +104,8 @@ def _summarise(datasets: Datasets, models: Models, source: Any) -> SourceSummary
         if dataset.models is not None and source.name in dataset.models.names
     ]
     counted = [dataset for dataset in selected if getattr(dataset, "counts", None) is not None]
+    if not counted:
+        raise ModelError("its datasets have no counts")
     bounds = [u.Quantity(dataset.energy_range_total).to_value("TeV") for dataset in counted]
     low, high = np.nanmin([low for low, _ in bounds]), np.nanmax([high for _, high in bounds])
     energies = u.Quantity([low, high], "TeV")
@@ -131,6 +136,8 @@ def _fit_flux(datasets: Datasets, source: Any, energies: u.Quantity) -> SourceSu
         getattr(points, name).quantity.squeeze() for name in ("flux", "flux_err", "flux_ul")
     )
     sqrt_ts = float(points.sqrt_ts.data.squeeze())
+    if not np.isfinite(limit.value):
+        limit = None
     fitted_range = points.energy_axis.edges[[0, -1]]
     return SourceSummary(source.name, sqrt_ts, flux, error, limit, fitted_range)
 
@@ -142,5 +149,6 @@ def _use_model(
     from skyred.likelihood.source_significance import compute_test_statistics
 
     ts = compute_test_statistics(datasets, models, [source.name])[source.name]
-    flux, error = source.spectral_model.integral_error(*energies)
+    flux, errn, errp = source.spectral_model.integral_error(*energies)
+    error = np.maximum(errn, errp)
     return SourceSummary(source.name, float(np.sqrt(ts)), flux, error, None, energies)

@@ -102,9 +102,7 @@ def _describe_source(source: SourceSummary) -> str:
     energies = format_energy_range(source.energies)
     if source.is_detected:
         return f"{source.name} is detected with a significance of {significance} from {energies}."
-    flux_limit = (
-        f"its flux from {energies} has no upper limit, since the energy axes of the data differ"
-    )
+    flux_limit = f"there is no upper limit of its flux from {energies}"
     if source.flux_limit is not None:
         limit = format_number(source.flux_limit.value, 3)
         unit = format_unit(source.flux_limit.unit)

@@ -99,9 +99,9 @@ def test_flux_that_cannot_be_fitted_is_neither_detected_nor_limited() -> None:
 def test_instruments_with_other_energy_axes_have_the_flux_of_the_model() -> None:
     datasets = crab_on_map()
     axis = MapAxis.from_energy_bounds("1.3 TeV", "9 TeV", nbin=2)
-    other = small.spectrum_dataset("other").resample_energy_axis(axis, name="other")
-    other.models = [datasets.models["crab"]]
-    datasets.append(other)
+    spectrum_dataset = small.spectrum_dataset("other").resample_energy_axis(axis, name="other")
+    spectrum_dataset.models = [datasets.models["crab"]]
+    datasets.append(spectrum_dataset)
     skyred.fit(datasets)
     (summary,) = summarise_sources(datasets, datasets.models)
     spectrum = datasets.models["crab"].spectral_model
